@@ -1,1 +1,3 @@
-//! Room of the house; see `ARCHITECTURE.md`.
+//! HTTP and WebSocket: viewer negotiation, WHEP resources, stream allocation, what is live.
+
+pub mod messages;

@@ -1,0 +1,238 @@
+//! Everything that crosses the wire between this crate and a viewer's page, as one schema.
+//!
+//! The TypeScript twin, `web/src/core/messages.ts`, is generated from these types by a test; `docs/messages.md`
+//! explains each of them with an example. Numbers carry their unit in their name.
+
+use serde::{Deserialize, Serialize};
+#[cfg(test)]
+use ts_rs::TS;
+
+/// A WebSocket text frame from the server to a viewer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(tag = "event", content = "data", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The server's SDP offer, with all its candidates inside. Each offer starts a new peer connection: on a
+    /// second one (the channel went off the air and came back) the page drops its old connection first.
+    Offer(SessionDescription),
+    /// One more candidate of the server. Never before the offer it belongs to.
+    Candidate(IceCandidate),
+    /// How many people watch: at once to whoever joins, to the others at most once a second.
+    Info(ViewerCount),
+    /// What the watched channel or port is doing now.
+    State(StateChange),
+    /// Something went wrong. The connection goes on unless `close` follows.
+    Error(Notice),
+    /// The server is about to close this socket, and why. Always comes before the close frame.
+    Close(Notice),
+}
+
+/// A WebSocket text frame from a viewer to the server. Other events are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(tag = "event", content = "data", rename_all = "snake_case")]
+pub enum ViewerMessage {
+    /// The answer to the newest offer.
+    Answer(SessionDescription),
+    /// A candidate of the browser, as `RTCIceCandidate.toJSON()` writes it. Checked for its shape and not used:
+    /// the server learns the viewer's address from the viewer's own connectivity checks. `null` (the end of the
+    /// candidates) is allowed.
+    Candidate(Option<IceCandidate>),
+}
+
+/// `RTCSessionDescriptionInit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct SessionDescription {
+    /// `offer` from the server, `answer` from the viewer.
+    #[serde(rename = "type")]
+    pub kind: SdpKind,
+    /// The session description, lines ended by CR LF.
+    pub sdp: String,
+}
+
+/// The role of a session description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "lowercase")]
+pub enum SdpKind {
+    /// Proposes a session.
+    Offer,
+    /// Accepts one.
+    Answer,
+}
+
+/// `RTCIceCandidateInit`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase", default)]
+pub struct IceCandidate {
+    /// The line as in SDP, `candidate:...`; empty at the end of the candidates.
+    pub candidate: String,
+    /// Which m-line it belongs to, by name.
+    #[cfg_attr(test, ts(optional = nullable))]
+    pub sdp_mid: Option<String>,
+    /// Which m-line it belongs to, by position.
+    #[cfg_attr(test, ts(optional = nullable))]
+    pub sdp_m_line_index: Option<u16>,
+    /// The ICE user name it belongs to.
+    #[cfg_attr(test, ts(optional = nullable))]
+    pub username_fragment: Option<String>,
+}
+
+/// The data of `info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ViewerCount {
+    /// People watching this stream, oneself included.
+    pub no_connections: u32,
+}
+
+/// The data of `state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct StateChange {
+    /// The state now.
+    pub state: ChannelState,
+    /// The channel, when the stream belongs to one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub channel: Option<String>,
+    /// The stream's port, when there is a stream.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub port: Option<u16>,
+    /// The title that the streamer gave, if any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub name: Option<String>,
+}
+
+/// What a channel or a stream is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelState {
+    /// Nobody publishes. The socket stays open, and an offer comes when somebody does.
+    Offline,
+    /// A publisher has been let in; no media yet.
+    Waiting,
+    /// On the air.
+    Live,
+    /// The publisher has stopped without a word and may come back within its grace time. The peer connection
+    /// stays; the picture stands still and moves on by itself.
+    Away,
+}
+
+/// The data of `error` and `close`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Notice {
+    /// A short stable word for programs, such as `stream-ended`.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// `GET /streams`, and the data of each `streams` event of `GET /events`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct StreamsDocument {
+    /// Everything that has a port, in the order of ports.
+    pub streams: Vec<StreamEntry>,
+}
+
+/// One stream in `StreamsDocument`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct StreamEntry {
+    /// The channel, absent for a stream that is known only by its port.
+    pub channel: Option<String>,
+    /// The title that the streamer gave, if any.
+    pub name: Option<String>,
+    /// The port: `?port=N` watches it.
+    pub port: u16,
+    /// When it went on the air, in milliseconds since 1970.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub since_ms: u64,
+    /// Never `offline`: such a channel has no entry.
+    pub state: ChannelState,
+    /// People watching.
+    pub viewers: u32,
+    /// Sum over the tracks, in bits per second of payload.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bitrate_bps: u64,
+    /// Video first.
+    pub tracks: Vec<TrackEntry>,
+    /// What the streamer should change, in words (B-frames, a long keyframe interval, loss on the uplink).
+    pub warnings: Vec<String>,
+}
+
+/// One track in `StreamEntry`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct TrackEntry {
+    /// `video` or `audio`.
+    pub kind: TrackKind,
+    /// `h264` or `opus`; more may come.
+    pub codec: String,
+    /// Profile and level as in SDP (`profile-level-id`), six hexadecimal digits.
+    pub profile: Option<String>,
+    /// Pixels.
+    pub width: Option<u32>,
+    /// Pixels.
+    pub height: Option<u32>,
+    /// Pictures per second.
+    pub fps: Option<f64>,
+    /// Bits per second of payload.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bitrate_bps: u64,
+}
+
+/// The kind of a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "lowercase")]
+pub enum TrackKind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// `GET /config.json`: what a page needs to find the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase")]
+pub struct PageConfig {
+    /// The WebSocket address, without `?port` or `?channel`.
+    pub ws_url: String,
+    /// For `new RTCPeerConnection({ iceServers })`.
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// `RTCIceServer`, without credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct IceServer {
+    /// `stun:` or `turn:` addresses.
+    pub urls: Vec<String>,
+}
+
+/// The body of an HTTP error (RFC 9457), `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Problem {
+    /// A short stable word for programs, such as `unknown-stream`.
+    pub code: String,
+    /// The status line in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, for people.
+    pub detail: String,
+}
+
+#[cfg(test)]
+#[path = "messages_tests.rs"]
+mod tests;

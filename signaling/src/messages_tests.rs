@@ -1,0 +1,136 @@
+//! The wire shapes, word for word, and the generated TypeScript.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use serde_json::{Value, json};
+use std::{env, fs, path::Path};
+use ts_rs::{Config, TS};
+
+const HEADER: &str = "\
+// Generated from signaling/src/messages.rs: do not edit.
+// After a change there: HELIOGRAPH_UPDATE_MESSAGES=1 cargo test -p heliograph-signaling messages
+
+";
+
+/// A declaration with its comment, as it stands in the generated file: fields indented, short comments on a line.
+fn declaration<T: TS>(config: &Config) -> String {
+    let comments = |text: &str| text.replace("/**\n * ", "/** ").replace("\n */\n", " */\n");
+    let body = comments(&T::decl(config)).replace(", };", ",\n};");
+    let body = body
+        .lines()
+        .enumerate()
+        .map(|(at, line)| match line.trim_end() {
+            "};" => "};".to_owned(),
+            first if at == 0 => first.to_owned(),
+            field => format!("  {field}"),
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    format!("{}export {body}\n\n", comments(&T::docs().unwrap_or_default()))
+}
+
+fn typescript() -> String {
+    let config = Config::new();
+    let mut out = String::from(HEADER);
+    macro_rules! declare { ($($name:ty),* $(,)?) => { $(out.push_str(&declaration::<$name>(&config));)* } }
+    declare!(
+        ServerMessage,
+        ViewerMessage,
+        SessionDescription,
+        SdpKind,
+        IceCandidate,
+        ViewerCount,
+        StateChange,
+        ChannelState,
+        Notice,
+        StreamsDocument,
+        StreamEntry,
+        TrackEntry,
+        TrackKind,
+        PageConfig,
+        IceServer,
+        Problem,
+    );
+    format!("{}\n", out.trim_end())
+}
+
+#[test]
+fn the_generated_typescript_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/src/core/messages.ts");
+    let wanted = typescript();
+    if env::var_os("HELIOGRAPH_UPDATE_MESSAGES").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    }
+    let present = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        present == wanted,
+        "web/src/core/messages.ts is out of date: run this test with HELIOGRAPH_UPDATE_MESSAGES=1"
+    );
+}
+
+#[track_caller]
+fn check(message: &ServerMessage, wanted: &Value) {
+    let text = serde_json::to_string(message).unwrap();
+    assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), wanted);
+    assert_eq!(&serde_json::from_str::<ServerMessage>(&text).unwrap(), message);
+}
+
+#[test]
+fn server_messages_have_the_shapes_that_the_old_page_reads() {
+    check(
+        &ServerMessage::Offer(SessionDescription { kind: SdpKind::Offer, sdp: "v=0\r\n".into() }),
+        &json!({"event": "offer", "data": {"type": "offer", "sdp": "v=0\r\n"}}),
+    );
+    check(
+        &ServerMessage::Candidate(IceCandidate {
+            candidate: "candidate:1".into(),
+            ..IceCandidate::default()
+        }),
+        &json!({"event": "candidate", "data": {
+            "candidate": "candidate:1", "sdpMid": null, "sdpMLineIndex": null, "usernameFragment": null}}),
+    );
+    check(
+        &ServerMessage::Info(ViewerCount { no_connections: 3 }),
+        &json!({"event": "info", "data": {"no_connections": 3}}),
+    );
+}
+
+#[test]
+fn the_new_server_messages() {
+    check(
+        &ServerMessage::State(StateChange {
+            state: ChannelState::Live,
+            channel: Some("den".into()),
+            port: Some(24000),
+            name: None,
+        }),
+        &json!({"event": "state", "data": {"state": "live", "channel": "den", "port": 24000}}),
+    );
+    let notice = Notice { code: "stream-ended".into(), message: "the stream has ended".into() };
+    let data = json!({"code": "stream-ended", "message": "the stream has ended"});
+    check(&ServerMessage::Error(notice.clone()), &json!({"event": "error", "data": data}));
+    check(&ServerMessage::Close(notice), &json!({"event": "close", "data": data}));
+}
+
+#[test]
+fn viewer_messages_as_browsers_write_them() {
+    let chromium = json!({"event": "candidate", "data": {
+        "candidate": "candidate:1 1 udp 2113937151 0c3a.local 51234 typ host generation 0 ufrag abcd",
+        "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "abcd"}});
+    let ViewerMessage::Candidate(Some(candidate)) = serde_json::from_value(chromium).unwrap() else {
+        panic!("a candidate")
+    };
+    assert_eq!(candidate.sdp_m_line_index, Some(0));
+    assert_eq!(candidate.username_fragment.as_deref(), Some("abcd"));
+
+    let end: ViewerMessage = serde_json::from_value(json!({"event": "candidate", "data": null})).unwrap();
+    assert_eq!(end, ViewerMessage::Candidate(None));
+    let sparse: ViewerMessage =
+        serde_json::from_value(json!({"event": "candidate", "data": {"candidate": ""}})).unwrap();
+    assert_eq!(sparse, ViewerMessage::Candidate(Some(IceCandidate::default())));
+
+    let answer: ViewerMessage =
+        serde_json::from_value(json!({"event": "answer", "data": {"type": "answer", "sdp": "v=0"}})).unwrap();
+    assert!(matches!(answer, ViewerMessage::Answer(SessionDescription { kind: SdpKind::Answer, .. })));
+}

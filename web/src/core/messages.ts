@@ -1,0 +1,135 @@
+// Generated from signaling/src/messages.rs: do not edit.
+// After a change there: HELIOGRAPH_UPDATE_MESSAGES=1 cargo test -p heliograph-signaling messages
+
+/** A WebSocket text frame from the server to a viewer. */
+export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
+
+/** A WebSocket text frame from a viewer to the server. Other events are ignored. */
+export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null };
+
+/** `RTCSessionDescriptionInit`. */
+export type SessionDescription = {
+  /** `offer` from the server, `answer` from the viewer. */
+  type: SdpKind,
+  /** The session description, lines ended by CR LF. */
+  sdp: string,
+};
+
+/** The role of a session description. */
+export type SdpKind = "offer" | "answer";
+
+/** `RTCIceCandidateInit`. */
+export type IceCandidate = {
+  /** The line as in SDP, `candidate:...`; empty at the end of the candidates. */
+  candidate: string,
+  /** Which m-line it belongs to, by name. */
+  sdpMid?: string | null,
+  /** Which m-line it belongs to, by position. */
+  sdpMLineIndex?: number | null,
+  /** The ICE user name it belongs to. */
+  usernameFragment?: string | null,
+};
+
+/** The data of `info`. */
+export type ViewerCount = {
+  /** People watching this stream, oneself included. */
+  no_connections: number,
+};
+
+/** The data of `state`. */
+export type StateChange = {
+  /** The state now. */
+  state: ChannelState,
+  /** The channel, when the stream belongs to one. */
+  channel?: string,
+  /** The stream's port, when there is a stream. */
+  port?: number,
+  /** The title that the streamer gave, if any. */
+  name?: string,
+};
+
+/** What a channel or a stream is doing. */
+export type ChannelState = "offline" | "waiting" | "live" | "away";
+
+/** The data of `error` and `close`. */
+export type Notice = {
+  /** A short stable word for programs, such as `stream-ended`. */
+  code: string,
+  /** A sentence for people. */
+  message: string,
+};
+
+/** `GET /streams`, and the data of each `streams` event of `GET /events`. */
+export type StreamsDocument = {
+  /** Everything that has a port, in the order of ports. */
+  streams: Array<StreamEntry>,
+};
+
+/** One stream in `StreamsDocument`. */
+export type StreamEntry = {
+  /** The channel, absent for a stream that is known only by its port. */
+  channel: string | null,
+  /** The title that the streamer gave, if any. */
+  name: string | null,
+  /** The port: `?port=N` watches it. */
+  port: number,
+  /** When it went on the air, in milliseconds since 1970. */
+  since_ms: number,
+  /** Never `offline`: such a channel has no entry. */
+  state: ChannelState,
+  /** People watching. */
+  viewers: number,
+  /** Sum over the tracks, in bits per second of payload. */
+  bitrate_bps: number,
+  /** Video first. */
+  tracks: Array<TrackEntry>,
+  /** What the streamer should change, in words (B-frames, a long keyframe interval, loss on the uplink). */
+  warnings: Array<string>,
+};
+
+/** One track in `StreamEntry`. */
+export type TrackEntry = {
+  /** `video` or `audio`. */
+  kind: TrackKind,
+  /** `h264` or `opus`; more may come. */
+  codec: string,
+  /** Profile and level as in SDP (`profile-level-id`), six hexadecimal digits. */
+  profile: string | null,
+  /** Pixels. */
+  width: number | null,
+  /** Pixels. */
+  height: number | null,
+  /** Pictures per second. */
+  fps: number | null,
+  /** Bits per second of payload. */
+  bitrate_bps: number,
+};
+
+/** The kind of a track. */
+export type TrackKind = "video" | "audio";
+
+/** `GET /config.json`: what a page needs to find the server. */
+export type PageConfig = {
+  /** The WebSocket address, without `?port` or `?channel`. */
+  wsUrl: string,
+  /** For `new RTCPeerConnection({ iceServers })`. */
+  iceServers: Array<IceServer>,
+};
+
+/** `RTCIceServer`, without credentials. */
+export type IceServer = {
+  /** `stun:` or `turn:` addresses. */
+  urls: Array<string>,
+};
+
+/** The body of an HTTP error (RFC 9457), `application/problem+json`. */
+export type Problem = {
+  /** A short stable word for programs, such as `unknown-stream`. */
+  code: string,
+  /** The status line in words. */
+  title: string,
+  /** The HTTP status. */
+  status: number,
+  /** What happened, for people. */
+  detail: string,
+};
