@@ -1,0 +1,15 @@
+//! System calls the standard library has no words for. The only unsafe code of this crate lives here,
+//! one small module per reason; everything outside sees safe functions and plain types.
+
+#![allow(
+    unsafe_code,
+    reason = "batched datagrams, epoll and affinity masks are only offered by the C library"
+)]
+
+pub(crate) mod cpu;
+mod datagram;
+pub(crate) mod interfaces;
+pub(crate) mod poll;
+pub(crate) mod recv;
+pub(crate) mod send;
+pub(crate) mod socket;
