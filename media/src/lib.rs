@@ -1,1 +1,25 @@
-//! Room of the house; see `ARCHITECTURE.md`.
+//! The vocabulary of the house: units that cannot be mixed up, views of RTP and RTCP, and just enough
+//! of H.264 and Opus to know where a picture starts and how long a sound lasts.
+//!
+//! Nothing here opens a socket, starts a task or reads the clock. Every parser takes bytes as a stranger
+//! sent them: it never panics, never reads outside its input, and never builds a list longer than a named
+//! bound.
+
+pub mod h264;
+pub mod rtcp;
+pub mod rtp;
+pub mod units;
+
+pub use units::*;
+
+#[cfg(test)]
+mod testing {
+    /// Bytes from hexadecimal digits; blanks are for the reader.
+    pub(crate) fn hex(digits: &str) -> Vec<u8> {
+        let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+}

@@ -1,0 +1,221 @@
+use bytes::Buf;
+use rtc_rtcp::{
+    goodbye::Goodbye,
+    header::{FORMAT_FIR, FORMAT_PLI, FORMAT_TLN, HEADER_LENGTH, Header, PacketType},
+    payload_feedbacks::{
+        full_intra_request::FullIntraRequest, picture_loss_indication::PictureLossIndication,
+    },
+    receiver_report::ReceiverReport,
+    reception_report::ReceptionReport,
+    sender_report::SenderReport,
+    transport_feedbacks::transport_layer_nack::TransportLayerNack,
+};
+use rtc_shared::marshal::{Marshal, Unmarshal};
+use thiserror::Error;
+
+use super::ReportBlock;
+use crate::{NtpTime, Ssrc, WireSeq};
+
+/// At most so many packets are taken from one datagram; a datagram with more is refused.
+pub const MAX_PACKETS_PER_COMPOUND: usize = 32;
+/// At most so many sequence numbers are taken from one NACK; the rest of it is ignored. Browsers keep at most
+/// 1000 on their list.
+pub const MAX_LOST_PER_NACK: usize = 1_024;
+/// At most so many entries are taken from one full intra request; the rest of it is ignored.
+pub const MAX_FIR_ENTRIES: usize = 32;
+
+/// One RTCP packet, as far as a relay needs to understand it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rtcp {
+    /// A sender's clock and counters.
+    SenderReport {
+        /// The sender.
+        ssrc: Ssrc,
+        /// The instant of the report on the sender's wall clock.
+        ntp: NtpTime,
+        /// The same instant on the track's clock.
+        rtp_timestamp: u32,
+        /// Packets sent so far; wraps.
+        packets: u32,
+        /// Payload bytes sent so far; wraps.
+        octets: u32,
+        /// What the sender received itself; at most 31.
+        reports: Vec<ReportBlock>,
+    },
+    /// How well somebody receives.
+    ReceiverReport {
+        /// The receiver.
+        ssrc: Ssrc,
+        /// One for each stream it receives; at most 31.
+        reports: Vec<ReportBlock>,
+    },
+    /// Packets that are asked for again (RFC 4585 section 6.2.1).
+    Nack {
+        /// Who asks.
+        sender: Ssrc,
+        /// The stream they are missing from.
+        media: Ssrc,
+        /// As listed, possibly with repetitions; at most [`MAX_LOST_PER_NACK`].
+        lost: Vec<WireSeq>,
+    },
+    /// A decoder lost its picture (RFC 4585 section 6.3.1).
+    Pli {
+        /// The stream that should send a keyframe.
+        media: Ssrc,
+    },
+    /// A keyframe is asked for (RFC 5104 section 4.3.1).
+    Fir {
+        /// The streams, each with a number that only changes for a new request; at most [`MAX_FIR_ENTRIES`].
+        media: Vec<(Ssrc, u8)>,
+    },
+    /// Streams that end.
+    Bye {
+        /// Which ones; at most 31.
+        ssrcs: Vec<Ssrc>,
+    },
+    /// A well-formed packet of a kind nobody here reads.
+    Other,
+}
+
+/// Why a datagram is no RTCP. The whole datagram is refused then, as RFC 3550 appendix A.2 advises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RtcpError {
+    /// Not a single packet.
+    #[error("empty RTCP datagram")]
+    Empty,
+    /// Longer than any UDP datagram.
+    #[error("RTCP datagram of {0} bytes")]
+    TooLong(usize),
+    /// A version other than 2, or a length that reaches past the datagram.
+    #[error("malformed RTCP header at byte {at}")]
+    Header {
+        /// Where the packet starts in the datagram.
+        at: usize,
+    },
+    /// The padding is empty, no multiple of four, or longer than its packet.
+    #[error("malformed RTCP padding in the packet at byte {at}")]
+    Padding {
+        /// Where the packet starts in the datagram.
+        at: usize,
+    },
+    /// The contents of a known packet contradict its length.
+    #[error("malformed RTCP packet of type {packet_type} at byte {at}")]
+    Body {
+        /// Where the packet starts in the datagram.
+        at: usize,
+        /// The packet type byte.
+        packet_type: u8,
+    },
+    /// More than [`MAX_PACKETS_PER_COMPOUND`].
+    #[error("too many RTCP packets in one datagram")]
+    TooMany,
+}
+
+/// Reads all packets of one datagram. A single feedback packet without a report in front is fine (RFC 5506).
+///
+/// # Errors
+/// See [`RtcpError`].
+pub fn parse_compound(datagram: &[u8]) -> Result<Vec<Rtcp>, RtcpError> {
+    if datagram.is_empty() {
+        return Err(RtcpError::Empty);
+    }
+    // The library counts some lengths in 16 bits of bytes.
+    if datagram.len() > usize::from(u16::MAX) {
+        return Err(RtcpError::TooLong(datagram.len()));
+    }
+    let mut packets = Vec::new();
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        if packets.len() == MAX_PACKETS_PER_COMPOUND {
+            return Err(RtcpError::TooMany);
+        }
+        let at = datagram.len() - rest.len();
+        let header = Header::unmarshal(&mut &*rest).map_err(|_| RtcpError::Header { at })?;
+        let len = HEADER_LENGTH + usize::from(header.length) * 4;
+        let (packet, behind) = rest.split_at_checked(len).ok_or(RtcpError::Header { at })?;
+        let body = &packet[HEADER_LENGTH..];
+        let body =
+            if header.padding { without_padding(body).ok_or(RtcpError::Padding { at })? } else { body };
+        packets.push(parse_one(&header, body).map_err(|_| RtcpError::Body { at, packet_type: packet[1] })?);
+        rest = behind;
+    }
+    Ok(packets)
+}
+
+/// Takes the padding off; its last byte says how long it is. In whole words, so that the rest stays aligned.
+fn without_padding(body: &[u8]) -> Option<&[u8]> {
+    let padding = usize::from(*body.last()?);
+    if padding == 0 || !padding.is_multiple_of(4) {
+        None
+    } else {
+        body.get(..body.len().checked_sub(padding)?)
+    }
+}
+
+/// Only these six kinds go to the library: their parsers were read with hostile bytes in mind and build no list
+/// longer than the packet. Others stay shut. The one for transport-wide feedback, for example, builds a list of
+/// 65,535 entries from some 30 bytes, and nobody here would read it.
+fn parse_one(header: &Header, body: &[u8]) -> Result<Rtcp, rtc_shared::error::Error> {
+    Ok(match (header.packet_type, header.count) {
+        (PacketType::SenderReport, _) => {
+            let report: SenderReport = parse_with_library(header, body)?;
+            Rtcp::SenderReport {
+                ssrc: Ssrc(report.ssrc),
+                ntp: NtpTime(report.ntp_time),
+                rtp_timestamp: report.rtp_time,
+                packets: report.packet_count,
+                octets: report.octet_count,
+                reports: report.reports.iter().map(report_block).collect(),
+            }
+        }
+        (PacketType::ReceiverReport, _) => {
+            let report: ReceiverReport = parse_with_library(header, body)?;
+            Rtcp::ReceiverReport {
+                ssrc: Ssrc(report.ssrc),
+                reports: report.reports.iter().map(report_block).collect(),
+            }
+        }
+        (PacketType::Goodbye, _) => {
+            let goodbye: Goodbye = parse_with_library(header, body)?;
+            Rtcp::Bye { ssrcs: goodbye.sources.into_iter().map(Ssrc).collect() }
+        }
+        (PacketType::TransportSpecificFeedback, FORMAT_TLN) => {
+            let nack: TransportLayerNack = parse_with_library(header, body)?;
+            let lost = nack.nacks.into_iter().flatten().map(WireSeq).take(MAX_LOST_PER_NACK).collect();
+            Rtcp::Nack { sender: Ssrc(nack.sender_ssrc), media: Ssrc(nack.media_ssrc), lost }
+        }
+        (PacketType::PayloadSpecificFeedback, FORMAT_PLI) => {
+            let pli: PictureLossIndication = parse_with_library(header, body)?;
+            Rtcp::Pli { media: Ssrc(pli.media_ssrc) }
+        }
+        (PacketType::PayloadSpecificFeedback, FORMAT_FIR) => {
+            let fir: FullIntraRequest = parse_with_library(header, body)?;
+            let entries = fir.fir.iter().take(MAX_FIR_ENTRIES);
+            Rtcp::Fir { media: entries.map(|entry| (Ssrc(entry.ssrc), entry.sequence_number)).collect() }
+        }
+        _ => Rtcp::Other,
+    })
+}
+
+/// Gives the library a packet whose header says what is really there: no padding, and the length without it.
+/// It would read padding as further entries.
+fn parse_with_library<P: Unmarshal>(header: &Header, body: &[u8]) -> Result<P, rtc_shared::error::Error> {
+    let words = u16::try_from(body.len() / 4).expect("not longer than the length field said");
+    let honest = Header { padding: false, length: words, ..header.clone() };
+    let mut head = [0; HEADER_LENGTH];
+    honest.marshal_to(&mut head)?;
+    P::unmarshal(&mut head.as_slice().chain(body))
+}
+
+fn report_block(report: &ReceptionReport) -> ReportBlock {
+    ReportBlock {
+        ssrc: Ssrc(report.ssrc),
+        fraction_lost: report.fraction_lost,
+        // 24 bits with a sign.
+        cumulative_lost: (report.total_lost << 8).cast_signed() >> 8,
+        highest_seq: report.last_sequence_number,
+        jitter: report.jitter,
+        last_sr: report.last_sender_report,
+        delay_since_last_sr: report.delay,
+    }
+}

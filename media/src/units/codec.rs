@@ -1,0 +1,64 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ClockRate;
+
+/// Picture or sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MediaKind {
+    /// Moving pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+impl fmt::Display for MediaKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+        })
+    }
+}
+
+/// How a track is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    /// ITU-T H.264, carried as in RFC 6184.
+    H264,
+    /// Opus, RFC 6716, carried as in RFC 7587.
+    Opus,
+}
+
+impl Codec {
+    /// Picture or sound.
+    #[must_use]
+    pub const fn kind(self) -> MediaKind {
+        match self {
+            Self::H264 => MediaKind::Video,
+            Self::Opus => MediaKind::Audio,
+        }
+    }
+
+    /// The clock of its RTP timestamps.
+    #[must_use]
+    pub const fn clock_rate(self) -> ClockRate {
+        match self {
+            Self::H264 => ClockRate::VIDEO,
+            Self::Opus => ClockRate::OPUS,
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    /// The name people know: `H.264`, `Opus`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::H264 => "H.264",
+            Self::Opus => "Opus",
+        })
+    }
+}
