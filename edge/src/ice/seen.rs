@@ -1,0 +1,1 @@
+//! Transaction ids seen lately.

@@ -1,0 +1,175 @@
+//! Offers and answers (RFC 8829, RFC 8866) for viewers: we send, they receive.
+
+use heliograph_media::{MediaKind, PayloadType, Ssrc};
+use std::net::SocketAddr;
+
+use crate::dtls::Fingerprint;
+use crate::ice::IceCredentials;
+
+/// Longest SDP that is looked at, in bytes.
+pub const MAX_SDP_BYTES: usize = 64 * 1024;
+
+/// What our side is and sends; the same for offers and for answers.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalDescription<'a> {
+    /// Our ICE credentials.
+    pub ice: &'a IceCredentials,
+    /// Our certificate's fingerprint.
+    pub fingerprint: &'a Fingerprint,
+    /// Where we can be reached, best first (UDP host candidates).
+    pub candidates: &'a [SocketAddr],
+    /// One canonical name for both media, or Chrome does not synchronise them.
+    pub cname: &'a str,
+    /// One stream id for both media, for the same reason.
+    pub msid: &'a str,
+    /// The stream's video, if it has any.
+    pub video: Option<VideoSource>,
+    /// The stream's audio, if it has any.
+    pub audio: Option<AudioSource>,
+}
+
+/// The video we send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoSource {
+    /// Profile, constraints and level from the stream's SPS.
+    pub profile_level_id: [u8; 3],
+    /// Source of the media packets.
+    pub ssrc: Ssrc,
+    /// Source of the retransmissions (RFC 4588).
+    pub rtx_ssrc: Ssrc,
+}
+
+/// The audio we send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioSource {
+    /// Source of the media packets.
+    pub ssrc: Ssrc,
+}
+
+/// What both sides agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The peer's ICE user name fragment.
+    pub remote_ufrag: String,
+    /// The peer's ICE password (never used by ICE-lite).
+    pub remote_pwd: String,
+    /// What the peer's certificate may look like; never empty.
+    pub fingerprints: Vec<Fingerprint>,
+    /// The video the viewer takes.
+    pub video: Option<NegotiatedTrack>,
+    /// The audio the viewer takes.
+    pub audio: Option<NegotiatedTrack>,
+    /// What the stream has and the viewer cannot decode.
+    pub missing: Vec<MediaKind>,
+}
+
+/// One track as the viewer wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NegotiatedTrack {
+    /// The m-line's id.
+    pub mid: String,
+    /// The payload type that carries the stream.
+    pub payload_type: PayloadType,
+    /// The payload type of retransmissions; `None`: the original packet is sent again.
+    pub rtx_payload_type: Option<PayloadType>,
+    /// Profile of the chosen payload type, for H.264.
+    pub profile_level_id: Option<[u8; 3]>,
+    /// The viewer sends NACKs.
+    pub nack: bool,
+    /// Id of the playout-delay header extension (1 to 14).
+    pub playout_delay_ext: Option<u8>,
+    /// Id of the mid header extension (1 to 14).
+    pub mid_ext: Option<u8>,
+    /// Source of the media packets, as we announced it.
+    pub ssrc: Ssrc,
+    /// Source of the retransmissions; present exactly when `rtx_payload_type` is.
+    pub rtx_ssrc: Option<Ssrc>,
+}
+
+/// Why an SDP was refused. The text is fit for the peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SdpError {
+    /// Longer than [`MAX_SDP_BYTES`].
+    #[error("SDP is longer than 64 KiB")]
+    TooLong,
+    /// Not SDP.
+    #[error("not a valid SDP: {0}")]
+    Syntax(String),
+    /// Something WebRTC cannot do without.
+    #[error("the SDP has no usable {0}")]
+    Missing(&'static str),
+    /// An answer whose m-lines are not those of the offer.
+    #[error("the answer's media sections are not those of the offer")]
+    WrongMedia,
+    /// The peer wants to be the DTLS server; that is always us.
+    #[error("the peer insists on setup:passive, and so do we")]
+    PeerIsPassive,
+    /// Both sides ICE-lite: nobody would check.
+    #[error("both sides are ICE-lite")]
+    PeerIsLite,
+    /// The peer wants several transports.
+    #[error("the media sections are not bundled")]
+    NotBundled,
+    /// The peer takes nothing that the stream has.
+    #[error("no media in common")]
+    NothingInCommon {
+        /// What the stream has and the viewer cannot decode.
+        missing: Vec<MediaKind>,
+    },
+}
+
+/// Our offer.
+pub fn offer(_local: &LocalDescription<'_>) -> String {
+    todo!()
+}
+
+/// Reads the answer to an offer made from `sent`.
+///
+/// # Errors
+/// See [`SdpError`].
+pub fn parse_answer(_answer: &str, _sent: &LocalDescription<'_>) -> Result<Negotiated, SdpError> {
+    todo!()
+}
+
+/// Answers a viewer's offer (WHEP): same m-lines and mids, what we cannot serve on port 0.
+///
+/// # Errors
+/// See [`SdpError`].
+pub fn answer(_offer: &str, _local: &LocalDescription<'_>) -> Result<(String, Negotiated), SdpError> {
+    todo!()
+}
+
+/// What a trickle fragment (RFC 8840) said. Candidates were checked for shape and are never contacted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fragment {
+    /// New ICE user name fragment: with another than before, an ICE restart.
+    pub ufrag: Option<String>,
+    /// New ICE password.
+    pub pwd: Option<String>,
+    /// How many candidates there were.
+    pub candidates: usize,
+    /// The peer has no more.
+    pub end_of_candidates: bool,
+}
+
+/// Reads a `application/trickle-ice-sdpfrag` body.
+///
+/// # Errors
+/// `TooLong` or `Syntax`.
+pub fn parse_candidate_fragment(_fragment: &str) -> Result<Fragment, SdpError> {
+    todo!()
+}
+
+/// Whether this is the `candidate` string of a trickled candidate (empty: end of candidates).
+pub fn is_candidate(_candidate: &str) -> bool {
+    todo!()
+}
+
+/// The body that answers an ICE restart: our new credentials and candidates for the same m-lines.
+pub fn restart_fragment(
+    _ice: &IceCredentials,
+    _candidates: &[SocketAddr],
+    _negotiated: &Negotiated,
+) -> String {
+    todo!()
+}
