@@ -1,3 +1,41 @@
-//! Room of the house; see `ARCHITECTURE.md`.
+//! The middle of the house: RTP from ingest comes in on loopback, one port per stream; everything a viewer
+//! gets goes out from here.
+//!
+//! ```text
+//! RTP -> inlet (one per stream: sans-IO, then its socket) -> feed -> readers, each with its own rings
+//! ```
+//!
+//! * [`allocation`]: how an ingest asks for a port.
+//! * The inlet turns whatever publishers do (restarts, take-overs, losses, jumps) into one continuous
+//!   numbering and timeline per stream, once for all viewers.
+//! * [`feed`](FeedItem): what flows to the readers; [`TrackRing`]: what each reader keeps.
+//! * [`Relay`]: the face towards the program and towards signaling.
+
+pub mod allocation;
+mod channel;
+mod clock;
+mod close;
+mod feed;
+mod packet;
+mod rate;
+mod relay;
+mod ring;
+mod settings;
+#[allow(dead_code, reason = "lands before its users")]
+mod stream;
 #[allow(dead_code, reason = "lands before its users")]
 mod sys;
+
+pub use allocation::{
+    AllocateError, Allocation, Allocator, BadChannelName, BoxFuture, ChannelName, StreamRequest,
+    TrackDescription,
+};
+pub use clock::TrackClock;
+pub use close::CloseReason;
+pub use feed::{CodecParameters, FeedBatch, FeedItem, FeedSink, H264Parameters, Sinks};
+pub use packet::{Packet, StartParts, StreamId, Track};
+pub use rate::RateMeter;
+pub use relay::{Relay, RelayError};
+pub use ring::{Pushed, RingLimits, TrackRing};
+pub use settings::{AnnouncedAddress, RelaySettings};
+pub use stream::{StreamSnapshot, StreamState, TrackSnapshot};

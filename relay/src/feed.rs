@@ -1,0 +1,147 @@
+//! What flows from an inlet to every reader of a stream: egress workers now; recording, HLS and cluster later.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use heliograph_media::{Codec, SeqNo};
+
+use crate::{CloseReason, Packet, StreamId, Track, TrackClock};
+
+/// How a track is coded, learned from the packets themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CodecParameters {
+    /// From the newest sequence parameter set.
+    H264(H264Parameters),
+    /// Opus needs no parameters (RFC 7587).
+    Opus,
+}
+
+impl CodecParameters {
+    /// The codec they belong to.
+    #[must_use]
+    pub const fn codec(&self) -> Codec {
+        match self {
+            Self::H264(_) => Codec::H264,
+            Self::Opus => Codec::Opus,
+        }
+    }
+}
+
+/// What a sequence parameter set says that viewers and operators want to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct H264Parameters {
+    /// As in SDP (RFC 6184 section 8.1): profile, constraint flags, level.
+    pub profile_level_id: [u8; 3],
+    /// In pixels, after cropping.
+    pub width: u32,
+    /// In pixels, after cropping.
+    pub height: u32,
+    /// As announced; most encoders announce none.
+    pub fps: Option<f64>,
+    /// How many pictures may come before one that is shown earlier; above zero means B-frames.
+    pub max_reorder_frames: Option<u8>,
+}
+
+/// One thing a reader has to know, in the order in which it happened.
+#[derive(Clone, Debug)]
+pub enum FeedItem {
+    /// Packets in order of arrival. Nearly always also in order of number; a late one stands where it came
+    /// and belongs where its number says.
+    Packets {
+        /// Their track.
+        track: Track,
+        /// Never empty.
+        packets: Vec<Arc<Packet>>,
+    },
+    /// The place of a track on the relay's clock was set or corrected. Corrections of both tracks come in
+    /// the same batch.
+    Clock {
+        /// Whose.
+        track: Track,
+        /// From now on.
+        clock: TrackClock,
+    },
+    /// The stream's coding became known or changed.
+    Parameters {
+        /// Whose.
+        track: Track,
+        /// From now on.
+        parameters: CodecParameters,
+    },
+    /// Packets from `from` up to and without `to` did not come in time. Should one come after all, it is
+    /// delivered as a late packet.
+    Lost {
+        /// Whose.
+        track: Track,
+        /// First missing number.
+        from: SeqNo,
+        /// First number after the hole.
+        to: SeqNo,
+    },
+    /// A new publisher session begins at `first`. Numbers and timestamps go on; a decoder has to start anew
+    /// there, and the packet at `first` lets it.
+    Epoch {
+        /// Whose.
+        track: Track,
+        /// The first packet of the session.
+        first: SeqNo,
+    },
+    /// No media for about a second; the stream is kept.
+    Away,
+    /// Media came again after [`FeedItem::Away`].
+    Back,
+    /// The stream is over; nothing follows.
+    Ended(CloseReason),
+}
+
+/// Everything one burst of datagrams brought, shared by all readers: one wake-up per burst and reader.
+#[derive(Clone, Debug)]
+pub struct FeedBatch {
+    /// Whose.
+    pub stream: StreamId,
+    /// In order; never empty.
+    pub items: Vec<FeedItem>,
+}
+
+/// A reader of streams.
+pub trait FeedSink: Send + Sync {
+    /// Takes a batch. Runs on the inlet's task: it must not block, and when its queue is full it is the
+    /// reader that loses (and counts) the batch.
+    fn deliver(&self, batch: &Arc<FeedBatch>);
+}
+
+/// The readers of all streams of a relay. A reader sees every stream that begins after it was added from
+/// its first packet; each has to tell for itself what concerns it.
+#[derive(Clone, Default)]
+pub struct Sinks {
+    list: Arc<RwLock<Vec<Arc<dyn FeedSink>>>>,
+}
+
+impl Sinks {
+    /// Adds a reader.
+    pub fn add(&self, sink: Arc<dyn FeedSink>) {
+        self.list.write().unwrap_or_else(PoisonError::into_inner).push(sink);
+    }
+
+    /// Removes a reader.
+    pub fn remove(&self, sink: &Arc<dyn FeedSink>) {
+        self.list.write().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, sink));
+    }
+
+    /// Hands a batch to every reader; an empty one to nobody.
+    pub fn deliver(&self, batch: FeedBatch) {
+        if batch.items.is_empty() {
+            return;
+        }
+        let batch = Arc::new(batch);
+        for sink in self.list.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            sink.deliver(&batch);
+        }
+    }
+}
+
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let readers = self.list.read().unwrap_or_else(PoisonError::into_inner).len();
+        f.debug_struct("Sinks").field("readers", &readers).finish()
+    }
+}

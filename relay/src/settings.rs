@@ -1,0 +1,81 @@
+//! The relay's knobs. Defaults work.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    num::NonZeroUsize,
+    ops::RangeInclusive,
+    time::Duration,
+};
+
+use crate::RingLimits;
+
+/// Settings of a relay.
+#[derive(Clone, Debug)]
+pub struct RelaySettings {
+    /// Where RTP from ingest is taken. Anything but loopback lets the network inject media.
+    pub rtp_addr: IpAddr,
+    /// Ports for RTP from ingest, one per live stream.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Port of a stream that always exists, outside the pool (`--rtp-port`).
+    pub permanent_port: Option<u16>,
+    /// Where viewers' UDP is taken; `None` = all addresses, IPv4 and IPv6.
+    pub media_addr: Option<IpAddr>,
+    /// UDP ports for viewers; the first ones are used, one per worker.
+    pub ports: RangeInclusive<u16>,
+    /// Egress threads; `None` = as many as this process may use cores.
+    pub workers: Option<NonZeroUsize>,
+    /// Pins each egress thread to a core. Helps on machines that do nothing else.
+    pub pin_workers: bool,
+    /// Addresses told to viewers instead of those of the interfaces.
+    pub announced: Vec<AnnouncedAddress>,
+    /// `host:port` of a STUN server that tells the public address, asked from each worker's socket.
+    pub stun_server: Option<String>,
+    /// A stream without RTP for this long is closed, unless it is permanent.
+    pub idle_timeout: Duration,
+    /// A released RTP port stays bound this long before it is handed out again, so that stragglers of the
+    /// old stream cannot reach the new one.
+    pub port_rest: Duration,
+    /// Upper bound told to viewers for their playout delay.
+    pub playout_delay_max: Duration,
+    /// Viewers at once, all streams together. Each costs about a kilobyte here and a stream's bitrate on the
+    /// network.
+    pub max_viewers: u32,
+    /// Viewer sessions per address that are not connected yet.
+    pub max_pending_per_address: u32,
+    /// What the rings keep.
+    pub ring: RingLimits,
+    /// Kernel receive buffer of each stream's socket, bytes. The kernel may grant less (`net.core.rmem_max`).
+    pub receive_buffer: usize,
+}
+
+/// A public address of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnnouncedAddress {
+    /// As it is.
+    Ip(IpAddr),
+    /// Resolved at start and again when a viewer joins, at most every 30 s.
+    Name(String),
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            rtp_addr: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            rtp_ports: 24_000..=24_499,
+            permanent_port: None,
+            media_addr: None,
+            ports: 20_000..=20_500,
+            workers: None,
+            pin_workers: false,
+            announced: Vec::new(),
+            stun_server: None,
+            idle_timeout: Duration::from_secs(60),
+            port_rest: Duration::from_secs(5),
+            playout_delay_max: Duration::from_millis(500),
+            max_viewers: 10_000,
+            max_pending_per_address: 50,
+            ring: RingLimits::default(),
+            receive_buffer: 4 << 20,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! One live stream as everybody but its inlet sees it, and the list of them.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use dashmap::DashMap;
+use heliograph_media::{Codec, MediaKind};
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+
+use crate::{ChannelName, CloseReason, CodecParameters, StreamId, Track, TrackDescription};
+
+/// Whether media flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamState {
+    /// Allocated; no media yet.
+    #[default]
+    Waiting,
+    /// Media flows.
+    Live,
+    /// No media for about a second.
+    Away,
+}
+
+/// A stream at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamSnapshot {
+    /// Its identity while it lives.
+    pub id: StreamId,
+    /// Where its RTP comes in.
+    pub port: u16,
+    /// The channel it was allocated for.
+    pub channel: Option<String>,
+    /// Its title.
+    pub name: Option<String>,
+    /// When it was allocated.
+    pub since: SystemTime,
+    /// Whether media flows.
+    pub state: StreamState,
+    /// It never closes for silence.
+    pub permanent: bool,
+    /// Its tracks, as allocated.
+    pub tracks: Vec<TrackSnapshot>,
+    /// Connected viewers.
+    pub viewers: u32,
+    /// What the streamer should know, as sentences.
+    pub warnings: Vec<String>,
+}
+
+/// A track at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrackSnapshot {
+    /// Picture or sound.
+    pub kind: MediaKind,
+    /// How it is coded.
+    pub codec: Codec,
+    /// RTP payload type on the way in.
+    pub payload_type: u8,
+    /// H.264 profile and level, when known.
+    pub profile_level_id: Option<[u8; 3]>,
+    /// Pixels, when known.
+    pub width: Option<u32>,
+    /// Pixels, when known.
+    pub height: Option<u32>,
+    /// Pictures per second: as announced, else as counted over the last seconds.
+    pub fps: Option<f64>,
+    /// Over the last second.
+    pub bitrate_bps: u64,
+    /// Taken since the stream began.
+    pub packets: u64,
+    /// Missing for good since the stream began.
+    pub lost: u64,
+    /// Refused since the stream began, whatever the cause.
+    pub malformed: u64,
+}
+
+/// What the inlet tells about its stream, refreshed a few times a second and at every change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) state: StreamState,
+    pub(crate) tracks: Vec<TrackSnapshot>,
+    pub(crate) parameters: [Option<CodecParameters>; 2],
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What somebody wants from the inlet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending(pub(crate) CloseReason);
+
+/// The shared side of a stream. The inlet's task owns everything else.
+#[derive(Debug)]
+pub(crate) struct LiveStream {
+    pub(crate) id: StreamId,
+    pub(crate) port: u16,
+    pub(crate) since: SystemTime,
+    pub(crate) permanent: bool,
+    /// What can change while it lives: an ingest that comes back may describe it anew.
+    described: Mutex<Described>,
+    report: Mutex<Report>,
+    /// Connected viewers: written by the egress side, read by everyone.
+    pub(crate) viewers: AtomicU32,
+    /// A keyframe is wanted; taken by the inlet.
+    keyframe_wanted: AtomicBool,
+    /// The publisher has been seen to answer such wishes.
+    pub(crate) answers_keyframe_requests: AtomicBool,
+    /// Wakes the inlet for a wish or for its end.
+    pub(crate) wake: Notify,
+    ending: Mutex<Option<Ending>>,
+    /// Bumped when the stream was allocated again: a new source may take over at once.
+    pub(crate) allocations: AtomicU64,
+}
+
+#[derive(Clone, Debug)]
+struct Described {
+    channel: Option<ChannelName>,
+    name: Option<String>,
+    tracks: Arc<[TrackDescription]>,
+}
+
+impl LiveStream {
+    pub(crate) fn new(
+        id: StreamId,
+        port: u16,
+        permanent: bool,
+        channel: Option<ChannelName>,
+        name: Option<String>,
+        tracks: Vec<TrackDescription>,
+    ) -> Self {
+        Self {
+            id,
+            port,
+            since: SystemTime::now(),
+            permanent,
+            described: Mutex::new(Described { channel, name, tracks: tracks.into() }),
+            report: Mutex::default(),
+            viewers: AtomicU32::new(0),
+            keyframe_wanted: AtomicBool::new(false),
+            answers_keyframe_requests: AtomicBool::new(false),
+            wake: Notify::new(),
+            ending: Mutex::new(None),
+            allocations: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks the publisher for a keyframe. `false`: this publisher is not known to answer, so the one who asks
+    /// has to help himself; the wish is still passed on now and then to find out.
+    pub(crate) fn request_keyframe(&self) -> bool {
+        if !self.keyframe_wanted.swap(true, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
+        self.answers_keyframe_requests.load(Ordering::Acquire)
+    }
+
+    /// For the inlet: whether somebody wished for a keyframe since the last call.
+    pub(crate) fn take_keyframe_wish(&self) -> bool {
+        self.keyframe_wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// The tracks as allocated.
+    pub(crate) fn tracks(&self) -> Arc<[TrackDescription]> {
+        lock(&self.described).tracks.clone()
+    }
+
+    /// The channel it is for.
+    pub(crate) fn channel(&self) -> Option<ChannelName> {
+        lock(&self.described).channel.clone()
+    }
+
+    /// What the packets say about a track; `None` before the first parameter set.
+    pub(crate) fn parameters(&self, track: Track) -> Option<CodecParameters> {
+        lock(&self.report).parameters[track.index()].clone()
+    }
+
+    /// Whether media flows.
+    pub(crate) fn state(&self) -> StreamState {
+        lock(&self.report).state
+    }
+
+    pub(crate) fn set_report(&self, report: Report) {
+        *lock(&self.report) = report;
+    }
+
+    /// An ingest asked again for this stream.
+    pub(crate) fn describe_again(&self, name: Option<String>, tracks: Vec<TrackDescription>) {
+        let mut described = lock(&self.described);
+        if name.is_some() {
+            described.name = name;
+        }
+        described.tracks = tracks.into();
+        drop(described);
+        self.allocations.fetch_add(1, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// Tells the inlet to end; the first reason stands.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        lock(&self.ending).get_or_insert(Ending(reason));
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        lock(&self.ending).clone()
+    }
+
+    pub(crate) fn snapshot(&self) -> StreamSnapshot {
+        let described = lock(&self.described).clone();
+        let report = lock(&self.report).clone();
+        StreamSnapshot {
+            id: self.id,
+            port: self.port,
+            channel: described.channel.map(String::from),
+            name: described.name,
+            since: self.since,
+            state: report.state,
+            permanent: self.permanent,
+            tracks: report.tracks,
+            viewers: self.viewers.load(Ordering::Relaxed),
+            warnings: report.warnings,
+        }
+    }
+}
+
+/// All live streams.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    by_id: DashMap<StreamId, Arc<LiveStream>>,
+    next_id: AtomicU64,
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { by_id: DashMap::new(), next_id: AtomicU64::new(1), changes: watch::Sender::new(0) }
+    }
+}
+
+impl Streams {
+    pub(crate) fn next_id(&self) -> StreamId {
+        StreamId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn insert(&self, stream: Arc<LiveStream>) {
+        self.by_id.insert(stream.id, stream);
+        self.changed();
+    }
+
+    pub(crate) fn remove(&self, id: StreamId) {
+        self.by_id.remove(&id);
+        self.changed();
+    }
+
+    pub(crate) fn get(&self, id: StreamId) -> Option<Arc<LiveStream>> {
+        self.by_id.get(&id).map(|entry| Arc::clone(&entry))
+    }
+
+    pub(crate) fn by_port(&self, port: u16) -> Option<Arc<LiveStream>> {
+        self.find(|stream| stream.port == port)
+    }
+
+    pub(crate) fn by_channel(&self, channel: &str) -> Option<Arc<LiveStream>> {
+        self.find(|stream| stream.channel().is_some_and(|name| name.as_str() == channel))
+    }
+
+    /// In the order in which they began.
+    pub(crate) fn all(&self) -> Vec<Arc<LiveStream>> {
+        let mut all: Vec<_> = self.by_id.iter().map(|entry| Arc::clone(&entry)).collect();
+        all.sort_unstable_by_key(|stream| stream.id);
+        all
+    }
+
+    /// Something worth reading again.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|generation| *generation += 1);
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn find(&self, wanted: impl Fn(&LiveStream) -> bool) -> Option<Arc<LiveStream>> {
+        self.by_id.iter().find(|entry| wanted(entry)).map(|entry| Arc::clone(&entry))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere leaves whole values behind: each critical section only copies or replaces.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
