@@ -6,6 +6,7 @@
 //! bound.
 
 pub mod h264;
+pub mod opus;
 pub mod rtcp;
 pub mod rtp;
 pub mod units;

@@ -3,16 +3,24 @@
 //! Only packetization mode 1 is understood: single NAL units, STAP-A and FU-A. That is all WebRTC, FTL and
 //! every encoder in use send.
 
+pub mod annex_b;
 mod bits;
+mod depacketise;
 mod nal;
+mod packetise;
 mod payload;
 mod probe;
 mod slice;
+mod sps;
+mod vui;
 
 use thiserror::Error;
 
+pub use depacketise::{DEFAULT_MAX_NAL, Depacketiser};
 pub use nal::{NalSet, NalType};
+pub use packetise::{Packetiser, Piece};
 pub use probe::{Probe, pps_in, probe, sps_in};
+pub use sps::{Sps, SpsError};
 
 /// Why an RTP payload is not H.264 in packetization mode 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

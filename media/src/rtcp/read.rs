@@ -219,3 +219,157 @@ fn report_block(report: &ReceptionReport) -> ReportBlock {
         delay_since_last_sr: report.delay,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::hex;
+
+    fn lost(seqs: &[u16]) -> Vec<WireSeq> {
+        seqs.iter().copied().map(WireSeq).collect()
+    }
+
+    #[test]
+    fn packets_of_the_ftl_notes() {
+        assert_eq!(
+            parse_compound(&hex("80c80006 000004d3 e8fe6f80 1f9acffa 00015f90 00000258 000aae60")),
+            Ok(vec![Rtcp::SenderReport {
+                ssrc: Ssrc(1235),
+                ntp: NtpTime(0xe8fe_6f80_1f9a_cffa),
+                rtp_timestamp: 90_000,
+                packets: 600,
+                octets: 700_000,
+                reports: vec![],
+            }])
+        );
+        assert_eq!(
+            parse_compound(&hex("81cd0003 000004d3 000004d3 0064 0012")),
+            Ok(vec![Rtcp::Nack { sender: Ssrc(1235), media: Ssrc(1235), lost: lost(&[100, 102, 105]) }])
+        );
+    }
+
+    #[test]
+    fn a_browsers_compound() {
+        // Receiver report with one block, source description, NACK, picture loss, bandwidth estimate, goodbye.
+        let datagram = hex("81c90007 00000001 00000002 40fffffe 0001ffff 00000007 01020304 00010000
+             81ca0002 00000001 01016100
+             81cd0004 00000001 00000002 ffff8001 00050000
+             81ce0002 00000001 00000002
+             8fce0004 00000001 00000000 52454d42 00000000
+             84ce0006 00000001 00000000 00000002 07000000 00000003 ff000000
+             82cb0003 00000001 00000002 03627965");
+        let report = ReportBlock {
+            ssrc: Ssrc(2),
+            fraction_lost: 0x40,
+            cumulative_lost: -2,
+            highest_seq: 0x0001_ffff,
+            jitter: 7,
+            last_sr: 0x0102_0304,
+            delay_since_last_sr: 0x0001_0000,
+        };
+        assert_eq!(
+            parse_compound(&datagram),
+            Ok(vec![
+                Rtcp::ReceiverReport { ssrc: Ssrc(1), reports: vec![report] },
+                Rtcp::Other,
+                Rtcp::Nack { sender: Ssrc(1), media: Ssrc(2), lost: lost(&[65_535, 0, 15, 5]) },
+                Rtcp::Pli { media: Ssrc(2) },
+                Rtcp::Other,
+                Rtcp::Fir { media: vec![(Ssrc(2), 7), (Ssrc(3), 255)] },
+                Rtcp::Bye { ssrcs: vec![Ssrc(1), Ssrc(2)] },
+            ])
+        );
+    }
+
+    #[test]
+    fn padding_is_no_content() {
+        let nack = hex("a1cd0004 00000001 00000002 00640000 00000004");
+        assert_eq!(
+            parse_compound(&nack),
+            Ok(vec![Rtcp::Nack { sender: Ssrc(1), media: Ssrc(2), lost: lost(&[100]) }])
+        );
+    }
+
+    #[test]
+    fn malformed() {
+        let body = |at, packet_type| RtcpError::Body { at, packet_type };
+        for (datagram, error) in [
+            ("", RtcpError::Empty),
+            ("80", RtcpError::Header { at: 0 }),
+            ("40c90001 00000001", RtcpError::Header { at: 0 }),
+            ("80c90002 00000001", RtcpError::Header { at: 0 }),
+            ("80c90001 00000001 80c9", RtcpError::Header { at: 8 }),
+            ("a0c90001 00000000", RtcpError::Padding { at: 0 }),
+            ("a0c90001 00000003", RtcpError::Padding { at: 0 }),
+            ("a0c90001 00000008", RtcpError::Padding { at: 0 }),
+            ("a0c90000", RtcpError::Padding { at: 0 }),
+            // Padding that eats the sender.
+            ("a0c90001 00000004", body(0, 201)),
+            // Report blocks that are not there.
+            ("81c90001 00000001", body(0, 201)),
+            ("81c80006 00000001 00000000 00000000 00000000 00000000 00000000", body(0, 200)),
+            ("80c80001 00000001", body(0, 200)),
+            ("82cb0001 00000001", body(0, 203)),
+            // A reason that is longer than the packet.
+            ("81cb0002 00000001 ff616263", body(0, 203)),
+            ("81cd0001 00000001", body(0, 205)),
+            ("81ce0001 00000001", body(0, 206)),
+            ("84ce0002 00000001 00000000", body(0, 206)),
+            ("84ce0003 00000001 00000000 00000002", body(0, 206)),
+            ("84ce0005 00000001 00000000 00000002 07000000 00000003", body(0, 206)),
+            ("80c90001 00000001 81ce0001 00000001", body(8, 206)),
+        ] {
+            assert_eq!(parse_compound(&hex(datagram)), Err(error), "{datagram}");
+        }
+    }
+
+    #[test]
+    fn every_list_has_a_bound() {
+        let many = |packet: &str, times| hex(&packet.repeat(times));
+        assert_eq!(parse_compound(&many("80c90001 00000001", 32)).map(|packets| packets.len()), Ok(32));
+        assert_eq!(parse_compound(&many("80c90001 00000001", 33)), Err(RtcpError::TooMany));
+        assert_eq!(parse_compound(&vec![0; 65_536]), Err(RtcpError::TooLong(65_536)));
+
+        let mut nack = hex("81cd3ffe 00000001 00000002");
+        nack.resize(4 * 0x3fff, 0xff);
+        let Rtcp::Nack { lost, .. } = &parse_compound(&nack).unwrap()[0] else { panic!("a NACK") };
+        assert_eq!(lost.len(), MAX_LOST_PER_NACK);
+
+        let mut fir = hex("84ce3ffe 00000001 00000002");
+        fir.resize(4 * 0x3fff, 0xff);
+        let Rtcp::Fir { media } = &parse_compound(&fir).unwrap()[0] else { panic!("a full intra request") };
+        assert_eq!(media.len(), MAX_FIR_ENTRIES);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(
+            packets in proptest::collection::vec(
+                (any::<u8>(), 190..=210_u8, 0..8_u16, proptest::collection::vec(any::<u8>(), 0..40)), 0..6),
+        ) {
+            let mut datagram = Vec::new();
+            for (first, packet_type, length, body) in packets {
+                datagram.extend([first & 0x3f | 0x80, packet_type]);
+                datagram.extend(length.to_be_bytes());
+                datagram.extend(body);
+            }
+            let _ = parse_compound(&datagram);
+        }
+
+        #[test]
+        fn never_panics_with_right_lengths(
+            packets in proptest::collection::vec(
+                (any::<u8>(), 200..=207_u8, proptest::collection::vec(any::<u32>(), 0..12)), 1..6),
+        ) {
+            let mut datagram = Vec::new();
+            for (first, packet_type, words) in packets {
+                datagram.extend([first & 0x3f | 0x80, packet_type]);
+                datagram.extend(u16::try_from(words.len()).unwrap().to_be_bytes());
+                datagram.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+            }
+            let _ = parse_compound(&datagram);
+        }
+    }
+}
