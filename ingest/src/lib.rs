@@ -1,1 +1,14 @@
-//! Room of the house; see `ARCHITECTURE.md`.
+//! Publishers come in.
+//!
+//! A *door* speaks a protocol of publishers ([`ftl`] today) and forwards their media as plain RTP to the relay on
+//! loopback. It asks an [`auth::Authoriser`] who may publish and the relay's
+//! [`Allocator`](heliograph_relay::allocation::Allocator) where to send to. Doors know the relay's allocation types
+//! and nothing of viewers.
+
+pub mod auth;
+pub mod ftl;
+mod secret;
+#[cfg(test)]
+mod test_support;
+
+pub use secret::{BadSecret, Secret};

@@ -1,0 +1,5 @@
+//! The FTL door: TCP 8084 for control, one UDP port per stream for media.
+
+mod settings;
+
+pub use settings::{FtlSettings, PORT, Takeover};
