@@ -1,5 +1,6 @@
 //! The FTL door: TCP 8084 for control, one UDP port per stream for media.
 
+pub mod client;
 mod settings;
 
 pub use settings::{FtlSettings, PORT, Takeover};
