@@ -2,22 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Fingerprint, Identity};
-use crate::srtp::SrtpKeys;
+use openssl::error::ErrorStack;
+use openssl::srtp::SrtpProfileId;
+use openssl::ssl::{ErrorCode, ShutdownState, Ssl, SslStream};
+use zeroize::Zeroizing;
 
-/// Why there is no connection.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DtlsError {
-    /// OpenSSL refused; the text is its own.
-    #[error("DTLS: {0}")]
-    OpenSsl(String),
-    /// The peer's certificate is not the one its SDP announced.
-    #[error("the peer's certificate does not match the fingerprint in its SDP")]
-    FingerprintMismatch,
-    /// The peer offered no SRTP profile that we speak.
-    #[error("no SRTP profile in common")]
-    NoSrtpProfile,
-}
+use super::datagrams::{Datagrams, MAX_DATAGRAM};
+use super::{DtlsContext, DtlsError, Fingerprint, Identity, sys};
+use crate::srtp::{Profile, SrtpKeys};
 
 /// How far the handshake is.
 #[derive(Clone, Debug)]
@@ -28,26 +20,23 @@ pub enum DtlsStatus {
     Connected(SrtpKeys),
     /// Over.
     Failed(DtlsError),
-    /// The peer sent an authentic close_notify or fatal alert.
+    /// The peer sent an authentic close_notify or fatal alert after the handshake.
     AlertReceived,
 }
 
-/// Settings shared by all handshakes. Thread safe, made once.
-#[derive(Clone)]
-pub struct DtlsContext {}
-
-impl DtlsContext {
-    /// Prepares the shared settings.
-    ///
-    /// # Errors
-    /// When OpenSSL lacks DTLS 1.2 or the ciphers.
-    pub fn new() -> Result<Self, DtlsError> {
-        todo!()
-    }
+/// The passive side of one DTLS connection.
+///
+/// Feed it from ICE-validated paths only: before the handshake is done, anybody who can write a datagram can end it.
+/// Needs about 50 KiB while it lives.
+pub struct DtlsEndpoint {
+    stream: SslStream<Datagrams>,
+    expected: Vec<Fingerprint>,
+    status: DtlsStatus,
 }
 
-/// The passive side of one DTLS connection.
-pub struct DtlsEndpoint {}
+/// Datagrams we send stay this small (bytes of UDP payload): it fits through every tunnel.
+const MTU: u32 = 1200;
+const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 
 impl DtlsEndpoint {
     /// Waits for a ClientHello. `expected` are the fingerprints of the peer's SDP; one of them must match.
@@ -55,41 +44,123 @@ impl DtlsEndpoint {
     /// # Errors
     /// When OpenSSL cannot make the connection object.
     pub fn accept(
-        _context: &DtlsContext,
-        _identity: &Identity,
-        _expected: Vec<Fingerprint>,
+        context: &DtlsContext,
+        identity: &Identity,
+        expected: Vec<Fingerprint>,
     ) -> Result<Self, DtlsError> {
-        todo!()
+        let mut ssl = Ssl::new(context.context())?;
+        ssl.set_certificate(identity.certificate())?;
+        ssl.set_private_key(identity.key())?;
+        ssl.set_mtu(MTU)?;
+        ssl.set_accept_state();
+        sys::set_timer(&mut ssl);
+        let stream = SslStream::new(ssl, Datagrams::default())?;
+        Ok(Self { stream, expected, status: DtlsStatus::Handshaking })
     }
 
     /// Takes one datagram from an ICE-validated path.
-    pub fn handle_datagram(&mut self, _datagram: &[u8]) {
-        todo!()
+    pub fn handle_datagram(&mut self, datagram: &[u8]) {
+        if datagram.len() > MAX_DATAGRAM {
+            return;
+        }
+        match self.status {
+            DtlsStatus::Handshaking => {
+                self.stream.get_mut().put(datagram);
+                self.handshake();
+            }
+            DtlsStatus::Connected(_) => {
+                self.stream.get_mut().put(datagram);
+                self.read();
+            }
+            DtlsStatus::Failed(_) | DtlsStatus::AlertReceived => {}
+        }
     }
 
     /// The next datagram to send, until `None`. Ask after every call that may have written.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        todo!()
+        self.stream.get_mut().take()
     }
 
     /// How long from now until [`handle_timeout`](Self::handle_timeout) wants to be called; `None` when no timer runs.
+    ///
+    /// The clock is OpenSSL's own, the system's time of day.
     pub fn next_timeout(&self) -> Option<Duration> {
-        todo!()
+        matches!(self.status, DtlsStatus::Handshaking).then(|| sys::timeout(self.stream.ssl())).flatten()
     }
 
-    /// Sends the last flight again when its timer has run out.
+    /// Sends the last flight again when its timer has run out; harmless before.
     pub fn handle_timeout(&mut self) {
-        todo!()
+        if matches!(self.status, DtlsStatus::Handshaking) && !sys::handle_timeout(&mut self.stream) {
+            // Leaves nothing behind for the next connection on this thread.
+            drop(ErrorStack::get());
+            self.status = DtlsStatus::Failed(DtlsError::TimedOut);
+        }
     }
 
     /// How far we are.
     pub fn status(&self) -> DtlsStatus {
-        todo!()
+        self.status.clone()
     }
 
-    /// Tells the peer with close_notify (connected) that it is over; the datagram comes out of
-    /// [`poll_transmit`](Self::poll_transmit).
+    /// Tells the peer with close_notify that it is over; the datagram comes out of
+    /// [`poll_transmit`](Self::poll_transmit). Does nothing before the handshake is done.
     pub fn close(&mut self) {
-        todo!()
+        if matches!(self.status, DtlsStatus::Connected(_)) {
+            self.send_close_notify();
+        }
+    }
+
+    fn handshake(&mut self) {
+        match self.stream.do_handshake() {
+            Ok(()) => {
+                self.status = match self.agreed_keys() {
+                    Ok(keys) => DtlsStatus::Connected(keys),
+                    Err(error) => {
+                        self.send_close_notify();
+                        DtlsStatus::Failed(error)
+                    }
+                };
+            }
+            Err(error) if matches!(error.code(), ErrorCode::WANT_READ | ErrorCode::WANT_WRITE) => {}
+            Err(error) => self.status = DtlsStatus::Failed(DtlsError::OpenSsl(error.to_string())),
+        }
+    }
+
+    /// After the handshake there is nothing to read but alerts and late flights of the peer, which OpenSSL answers.
+    fn read(&mut self) {
+        let mut ignored = [0; 1024];
+        while self.stream.ssl_read(&mut ignored).is_ok() {}
+        if self.stream.get_shutdown().contains(ShutdownState::RECEIVED) {
+            self.status = DtlsStatus::AlertReceived;
+        }
+    }
+
+    fn agreed_keys(&self) -> Result<SrtpKeys, DtlsError> {
+        let ssl = self.stream.ssl();
+        let certificate = ssl.peer_certificate().ok_or(DtlsError::FingerprintMismatch)?;
+        if !self.expected.iter().any(|fingerprint| fingerprint.matches(&certificate)) {
+            return Err(DtlsError::FingerprintMismatch);
+        }
+        let profile = match ssl.selected_srtp_profile().map(|profile| profile.id()) {
+            Some(SrtpProfileId::SRTP_AEAD_AES_128_GCM) => Profile::AeadAes128Gcm,
+            Some(SrtpProfileId::SRTP_AEAD_AES_256_GCM) => Profile::AeadAes256Gcm,
+            Some(SrtpProfileId::SRTP_AES128_CM_SHA1_80) => Profile::Aes128CmSha1_80,
+            _ => return Err(DtlsError::NoSrtpProfile),
+        };
+        let mut material = Zeroizing::new(vec![0; SrtpKeys::material_len(profile)]);
+        ssl.export_keying_material(&mut material, EXPORTER_LABEL, None)?;
+        Ok(SrtpKeys::of_server(profile, &material)?)
+    }
+
+    fn send_close_notify(&mut self) {
+        if self.stream.shutdown().is_err() {
+            drop(ErrorStack::get());
+        }
+    }
+}
+
+impl std::fmt::Debug for DtlsEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DtlsEndpoint").field("status", &self.status).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,12 @@
 //! The decisions: who is answered, what moves.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
 
 use super::IceCredentials;
+use super::seen::SeenTransactions;
+use super::stun::{self, Check};
 use crate::path::Path;
 
 /// What became of a check.
@@ -12,58 +16,196 @@ pub enum CheckOutcome {
     Dropped(&'static str),
     /// Authenticated; the answer is in `out`.
     Answered {
-        /// False for a transaction id seen in the last 30 s: such a check moves nothing, and must not make its sender the
-        /// owner of an address either.
+        /// False for a transaction id seen in the last 30 s (and for checks answered with an error): such a check moves
+        /// nothing, and must not make its sender the owner of an address either.
         fresh: bool,
         /// The stream goes to another path from now on.
         selected_changed: bool,
     },
 }
 
+/// A nomination with higher priority protects its path this long. Firefox nominates every pair that works, best first or
+/// not; afterwards the last nomination counts, because then the peer has changed its mind or its network.
+const NOMINATION_HOLDS: Duration = Duration::from_secs(1);
+/// Validated paths kept; a peer with more interfaces than this loses the oldest.
+const MAX_PATHS: usize = 16;
+
 /// ICE-lite for one viewer.
 #[derive(Debug)]
-pub struct IceLite {}
+pub struct IceLite {
+    local: Local,
+    /// Credentials before a restart, answered until the first check under the new ones.
+    previous: Option<Local>,
+    seen: SeenTransactions,
+    /// Oldest check first.
+    validated: Vec<Path>,
+    selected: Option<Selected>,
+}
+
+#[derive(Debug)]
+struct Local {
+    ufrag: String,
+    key: hmac::Key,
+    remote_ufrag: Option<String>,
+}
+
+#[derive(Debug)]
+struct Selected {
+    path: Path,
+    last_check: Instant,
+    nominated: Option<Nomination>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Nomination {
+    at: Instant,
+    priority: u32,
+}
 
 impl IceLite {
     /// Starts with our credentials; the peer's fragment may come later than its first checks.
-    pub fn new(_local: IceCredentials) -> Self {
-        todo!()
+    pub fn new(local: &IceCredentials) -> Self {
+        Self {
+            local: Local::new(local, None),
+            previous: None,
+            seen: SeenTransactions::default(),
+            validated: Vec::new(),
+            selected: None,
+        }
     }
 
     /// The peer's fragment, from its SDP. Checks under another name are dropped from now on. Its password is never needed:
     /// we send no checks.
-    pub fn set_remote(&mut self, _ufrag: &str) {
-        todo!()
+    pub fn set_remote(&mut self, ufrag: &str) {
+        self.local.remote_ufrag = Some(ufrag.to_owned());
     }
 
-    /// ICE restart: checks under `local` count; those under the old credentials are answered until the first new one.
-    pub fn restart(&mut self, _local: IceCredentials, _remote_ufrag: &str) {
-        todo!()
+    /// ICE restart: checks under `local` count; those under the old credentials are answered until the first new one. The
+    /// stream stays on its path until the peer nominates again.
+    pub fn restart(&mut self, local: &IceCredentials, remote_ufrag: &str) {
+        let old = std::mem::replace(&mut self.local, Local::new(local, Some(remote_ufrag.to_owned())));
+        self.previous = Some(old);
+        if let Some(selected) = &mut self.selected {
+            selected.nominated = None;
+        }
     }
 
     /// Takes a STUN datagram. `out` is cleared and gets the answer to send back on `path`; it stays empty when there is none.
     pub fn on_datagram(
         &mut self,
-        _now: Instant,
-        _path: Path,
-        _datagram: &[u8],
-        _out: &mut Vec<u8>,
+        now: Instant,
+        path: Path,
+        datagram: &[u8],
+        out: &mut Vec<u8>,
     ) -> CheckOutcome {
-        todo!()
+        out.clear();
+        let check = match Check::parse(datagram) {
+            Ok(check) => check,
+            Err(reason) => return CheckOutcome::Dropped(reason),
+        };
+        let (credentials, current) = if self.local.is_named(&check.username) {
+            (&self.local, true)
+        } else if let Some(previous) = self.previous.as_ref().filter(|old| old.is_named(&check.username)) {
+            (previous, false)
+        } else {
+            return CheckOutcome::Dropped("unknown user name");
+        };
+        if !check.is_authentic(datagram, &credentials.key) {
+            return CheckOutcome::Dropped("wrong MESSAGE-INTEGRITY");
+        }
+
+        let nothing_moves = CheckOutcome::Answered { fresh: false, selected_changed: false };
+        if !check.unknown.is_empty() {
+            stun::write_unknown_attributes(&check, &credentials.key, out);
+            return nothing_moves;
+        }
+        if check.controlled {
+            stun::write_role_conflict(&check, &credentials.key, out);
+            return nothing_moves;
+        }
+        stun::write_success(&check, path, &credentials.key, out);
+        if !self.seen.note(now, check.transaction) {
+            return nothing_moves;
+        }
+        self.note_validated(path);
+        if current {
+            self.previous = None;
+        }
+        let selected_changed = self.note_check(now, path, &check, current);
+        CheckOutcome::Answered { fresh: true, selected_changed }
     }
 
     /// Where the stream goes: the path the peer nominated.
     pub fn selected(&self) -> Option<Path> {
-        todo!()
+        self.selected.as_ref().map(|selected| selected.path)
     }
 
     /// When the selected path last carried an authenticated, fresh check. Silence is counted from here.
     pub fn last_check(&self) -> Option<Instant> {
-        todo!()
+        self.selected.as_ref().map(|selected| selected.last_check)
     }
 
     /// Whether an authenticated, fresh check came over this path: only then is it fed to DTLS.
-    pub fn validated(&self, _path: Path) -> bool {
-        todo!()
+    pub fn validated(&self, path: Path) -> bool {
+        self.validated.contains(&path)
+    }
+
+    /// Books a fresh check; true when the stream moves.
+    fn note_check(&mut self, now: Instant, path: Path, check: &Check, current: bool) -> bool {
+        let nomination =
+            (check.use_candidate && current).then_some(Nomination { at: now, priority: check.priority });
+        match &mut self.selected {
+            Some(selected) if selected.path == path => {
+                selected.last_check = now;
+                if nomination.is_some() {
+                    selected.nominated = nomination;
+                }
+                false
+            }
+            Some(selected) if nomination.is_some_and(|new| selected.yields_to(now, new)) => {
+                *selected = Selected { path, last_check: now, nominated: nomination };
+                true
+            }
+            None if nomination.is_some() => {
+                self.selected = Some(Selected { path, last_check: now, nominated: nomination });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn note_validated(&mut self, path: Path) {
+        if let Some(at) = self.validated.iter().position(|known| *known == path) {
+            self.validated.remove(at);
+        } else if self.validated.len() >= MAX_PATHS {
+            let selected = self.selected();
+            let oldest = self.validated.iter().position(|known| Some(*known) != selected).unwrap_or(0);
+            self.validated.remove(oldest);
+        }
+        self.validated.push(path);
+    }
+}
+
+impl Selected {
+    fn yields_to(&self, now: Instant, new: Nomination) -> bool {
+        self.nominated.is_none_or(|held| {
+            now.saturating_duration_since(held.at) >= NOMINATION_HOLDS || held.priority <= new.priority
+        })
+    }
+}
+
+impl Local {
+    fn new(credentials: &IceCredentials, remote_ufrag: Option<String>) -> Self {
+        Self {
+            ufrag: credentials.ufrag.clone(),
+            key: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, credentials.pwd.as_bytes()),
+            remote_ufrag,
+        }
+    }
+
+    /// Whether a USERNAME is ours and, once we know it, the peer's (RFC 8445 section 7.2.2).
+    fn is_named(&self, username: &str) -> bool {
+        let Some((ours, theirs)) = username.split_once(':') else { return false };
+        ours == self.ufrag && self.remote_ufrag.as_ref().is_none_or(|remote| remote == theirs)
     }
 }
