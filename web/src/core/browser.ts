@@ -1,0 +1,69 @@
+import { type Endpoints, loadEndpoints } from "./config";
+import { debugHandle } from "./debugHandle";
+import { forcedSignaling, parseRoute } from "./route";
+import { SessionKeeper } from "./sessionKeeper";
+import { findStream, StreamsClient } from "./streamsClient";
+import { ViewerSession } from "./viewerSession";
+import type { Presence } from "./whepClient";
+import type { Target } from "./target";
+
+/** The parts of the page that live longer than any drawing of it. */
+export interface Heliograph {
+  readonly keeper: SessionKeeper;
+  readonly streams: StreamsClient;
+}
+
+/** Puts the parts together with the real browser and begins to connect at once when the address names a stream. */
+export function startHeliograph(window: Window & typeof globalThis): Heliograph {
+  const fetchFrom: typeof fetch = (input, init) => window.fetch(input, init);
+  const endpoints: Promise<Endpoints> = loadEndpoints(fetchFrom, window.location);
+  const streams = new StreamsClient({
+    endpoints,
+    fetch: fetchFrom,
+    openEvents: (url) => new window.EventSource(url),
+  });
+  const keeper = new SessionKeeper(
+    (target) =>
+      new ViewerSession(target, {
+        endpoints,
+        fetch: fetchFrom,
+        makePeer: (configuration) => new window.RTCPeerConnection(configuration),
+        openSocket: (url) => new window.WebSocket(url),
+        presence: (which) => presenceOf(streams, which),
+        random: Math.random,
+        nowMs: () => window.performance.now(),
+        forced: forcedSignaling(window.location.search),
+        hasWebRtc: "RTCPeerConnection" in window,
+      }),
+  );
+
+  const route = parseRoute(window.location.pathname, window.location.search);
+  if (route.page === "watch") keeper.prestart(route.target);
+
+  window.addEventListener("online", () => {
+    keeper.nudge();
+  });
+  window.document.addEventListener("visibilitychange", () => {
+    if (window.document.visibilityState === "visible") keeper.nudge();
+  });
+  window.addEventListener("pagehide", () => {
+    keeper.suspend();
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) keeper.resume();
+  });
+  Object.defineProperty(window, "heliograph", { value: debugHandle(keeper), configurable: true });
+  return { keeper, streams };
+}
+
+function presenceOf(streams: StreamsClient, target: Target): Presence {
+  return (listener) => {
+    const tell = (): void => {
+      const state = streams.snapshot();
+      if (state.kind === "ready") listener(findStream(state.streams, target));
+    };
+    const stop = streams.subscribe(tell);
+    tell();
+    return stop;
+  };
+}

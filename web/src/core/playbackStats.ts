@@ -1,0 +1,122 @@
+/** What the browser says about one moment of playback. Counters run from the start of the peer connection. */
+export interface PlaybackStats {
+  readonly atMs: number;
+  readonly video: VideoStats | null;
+  readonly audio: AudioStats | null;
+  readonly path: PathStats | null;
+}
+
+interface TrackStats {
+  readonly bytesReceived: number;
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  /** Packets asked for again and received. */
+  readonly packetsRecovered: number;
+  readonly codec: string | null;
+  /** How long a packet waits before it is played, on average since the start. */
+  readonly jitterBufferMs: number | null;
+}
+
+export interface VideoStats extends TrackStats {
+  readonly framesDecoded: number;
+  readonly framesDropped: number;
+  readonly freezes: number;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly framesPerSecond: number | null;
+}
+
+export interface AudioStats extends TrackStats {
+  readonly concealedMs: number;
+}
+
+export interface PathStats {
+  readonly roundTripMs: number | null;
+  readonly localCandidate: string | null;
+  readonly remoteCandidate: string | null;
+  readonly srtpCipher: string | null;
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
+/** Picks what we show and judge by out of a report of `RTCPeerConnection.getStats()`. */
+export function readPlayback(report: Iterable<readonly [string, unknown]>, atMs: number): PlaybackStats {
+  const entries = new Map<string, Entry>();
+  for (const [id, entry] of report) if (typeof entry === "object" && entry !== null) entries.set(id, entry as Entry);
+  const all = [...entries.values()];
+  const inbound = (kind: string): Entry | undefined =>
+    all.find((entry) => entry["type"] === "inbound-rtp" && entry["kind"] === kind);
+
+  const video = inbound("video");
+  const audio = inbound("audio");
+  return {
+    atMs,
+    video: video ? readVideo(video, entries) : null,
+    audio: audio ? readAudio(audio, entries) : null,
+    path: readPath(all, entries),
+  };
+}
+
+function readVideo(entry: Entry, entries: ReadonlyMap<string, Entry>): VideoStats {
+  return {
+    ...readTrack(entry, entries),
+    framesDecoded: count(entry, "framesDecoded"),
+    framesDropped: count(entry, "framesDropped"),
+    freezes: count(entry, "freezeCount"),
+    width: number(entry, "frameWidth"),
+    height: number(entry, "frameHeight"),
+    framesPerSecond: number(entry, "framesPerSecond"),
+  };
+}
+
+function readAudio(entry: Entry, entries: ReadonlyMap<string, Entry>): AudioStats {
+  const concealed = count(entry, "concealedSamples") - count(entry, "silentConcealedSamples");
+  return { ...readTrack(entry, entries), concealedMs: concealed / 48 };
+}
+
+function readTrack(entry: Entry, entries: ReadonlyMap<string, Entry>): TrackStats {
+  const codec = entries.get(text(entry, "codecId") ?? "");
+  const emitted = count(entry, "jitterBufferEmittedCount");
+  return {
+    bytesReceived: count(entry, "bytesReceived"),
+    packetsReceived: count(entry, "packetsReceived"),
+    packetsLost: count(entry, "packetsLost"),
+    packetsRecovered: count(entry, "retransmittedPacketsReceived"),
+    codec: codec ? text(codec, "mimeType") : null,
+    jitterBufferMs: emitted === 0 ? null : (count(entry, "jitterBufferDelay") / emitted) * 1000,
+  };
+}
+
+function readPath(all: readonly Entry[], entries: ReadonlyMap<string, Entry>): PathStats | null {
+  const transport = all.find((entry) => entry["type"] === "transport");
+  const selected = transport ? entries.get(text(transport, "selectedCandidatePairId") ?? "") : undefined;
+  // Firefox has no transport entry; it marks the pair instead.
+  const pair = selected ?? all.find((entry) => entry["type"] === "candidate-pair" && entry["nominated"] === true);
+  if (!pair) return null;
+  const roundTrip = number(pair, "currentRoundTripTime");
+  return {
+    roundTripMs: roundTrip === null ? null : roundTrip * 1000,
+    localCandidate: candidateWords(entries.get(text(pair, "localCandidateId") ?? "")),
+    remoteCandidate: candidateWords(entries.get(text(pair, "remoteCandidateId") ?? "")),
+    srtpCipher: transport ? text(transport, "srtpCipher") : null,
+  };
+}
+
+function candidateWords(candidate: Entry | undefined): string | null {
+  if (!candidate) return null;
+  return [text(candidate, "candidateType"), text(candidate, "protocol")].filter((word) => word !== null).join(" ");
+}
+
+function number(entry: Entry, key: string): number | null {
+  const value = entry[key];
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+function count(entry: Entry, key: string): number {
+  return number(entry, key) ?? 0;
+}
+
+function text(entry: Entry, key: string): string | null {
+  const value = entry[key];
+  return typeof value === "string" && value !== "" ? value : null;
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { forcedSignaling, parseRoute, type Route, watchPath } from "./route";
+
+describe("parseRoute", () => {
+  it.each<[string, string, Route]>([
+    ["/", "", { page: "home" }],
+    ["/index.html", "", { page: "home" }],
+    ["/", "?signaling=whep", { page: "home" }],
+    ["/", "?port=24001", { page: "watch", target: { kind: "port", port: 24001 } }],
+    ["/", "?port=0", { page: "not-found" }],
+    ["/", "?port=70000", { page: "not-found" }],
+    ["/", "?port=abc", { page: "not-found" }],
+    ["/c/dawn", "", { page: "watch", target: { kind: "channel", name: "dawn" } }],
+    ["/c/dawn/", "?x=1", { page: "watch", target: { kind: "channel", name: "dawn" } }],
+    ["/c/caf%C3%A9%20noir", "", { page: "watch", target: { kind: "channel", name: "café noir" } }],
+    ["/c/100%", "", { page: "not-found" }],
+    ["/c/", "", { page: "not-found" }],
+    ["/c/a/b", "", { page: "not-found" }],
+    ["/studio", "", { page: "not-found" }],
+  ])("%s%s", (path, query, route) => {
+    expect(parseRoute(path, query)).toEqual(route);
+  });
+
+  it("finds the way back from each watch path", () => {
+    for (const target of [{ kind: "channel", name: "a/b ?ü" } as const, { kind: "port", port: 24001 } as const]) {
+      const url = new URL(watchPath(target), "http://tower.example");
+      expect(parseRoute(url.pathname, url.search)).toEqual({ page: "watch", target });
+    }
+  });
+});
+
+describe("forcedSignaling", () => {
+  it.each([
+    ["?signaling=whep", "whep"],
+    ["?port=1&signaling=websocket", "websocket"],
+    ["?signaling=pigeon", null],
+    ["", null],
+  ])("%s", (query, wish) => {
+    expect(forcedSignaling(query)).toBe(wish);
+  });
+});

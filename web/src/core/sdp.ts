@@ -1,0 +1,28 @@
+/**
+ * Adds `stereo=1` to the Opus parameters of our own description. Chrome decodes to one channel unless the
+ * receiving side says that it wants two (RFC 7587 section 6.1).
+ */
+export function withStereo(sdp: string): string {
+  const lines = sdp.split(/\r\n|\n/);
+  const opus = new Set(
+    lines.flatMap((line) => {
+      const payloadType = /^a=rtpmap:(\d+) opus\/48000/i.exec(line)?.[1];
+      return payloadType === undefined ? [] : [payloadType];
+    }),
+  );
+  if (opus.size === 0) return sdp;
+
+  const written = lines.map((line) => {
+    const [, payloadType, parameters = ""] = /^a=fmtp:(\d+) (.*)$/.exec(line) ?? [];
+    if (payloadType === undefined || !opus.delete(payloadType)) return line;
+    const others = parameters.split(";").map((one) => one.trim()).filter((one) => one !== "" && !/^stereo=/i.test(one));
+    return `a=fmtp:${payloadType} ${[...others, "stereo=1"].join(";")}`;
+  });
+  // What is left had no parameters of its own: they belong right below the codec they describe.
+  return written
+    .flatMap((line) => {
+      const payloadType = /^a=rtpmap:(\d+) /.exec(line)?.[1];
+      return payloadType !== undefined && opus.delete(payloadType) ? [line, `a=fmtp:${payloadType} stereo=1`] : [line];
+    })
+    .join("\r\n");
+}

@@ -1,0 +1,35 @@
+import type { ChannelState } from "./messages";
+import type { Cause } from "./viewerState";
+
+/** Our end of the peer connection, as the signaling sees it. Which side offers differs between the ways to signal. */
+export interface Negotiator {
+  /** Takes the server's offer and gives our answer; null when a newer offer has made this one void meanwhile. */
+  answerTo(offerSdp: string): Promise<string | null>;
+  /** Makes our offer. */
+  offer(): Promise<string>;
+  /** Takes the server's answer to our offer. */
+  accept(answerSdp: string): Promise<void>;
+  addCandidate(candidate: RTCIceCandidateInit): void;
+}
+
+export type SignalEvent =
+  /** The server talks to us. */
+  | { readonly type: "open" }
+  | { readonly type: "viewers"; readonly count: number }
+  | { readonly type: "state"; readonly state: ChannelState; readonly name: string | null }
+  /** Something is missing, and the session goes on. */
+  | { readonly type: "notice"; readonly cause: Cause }
+  /** The last event. `final`: trying again would not help. */
+  | { readonly type: "closed"; readonly cause: Cause; readonly final: boolean };
+
+/** One signaling session: opened once, closed once or more often. */
+export interface SignalClient {
+  readonly transport: "websocket" | "whep";
+  open(): void;
+  /** Tells the server one of our own addresses. */
+  sendCandidate(candidate: RTCIceCandidate): void;
+  /** Ends the session; no event comes after it. */
+  close(): void;
+}
+
+export type SignalListener = (event: SignalEvent) => void;

@@ -1,0 +1,156 @@
+import type { Notice, ServerMessage, ViewerMessage } from "./messages";
+import { causeOf, isFinal } from "./serverCodes";
+import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
+import type { Cause } from "./viewerState";
+
+/** A firewall that swallows packets would keep the browser waiting for minutes. */
+const OPEN_TIMEOUT_MS = 8_000;
+
+/** Signaling over the server's WebSocket: the server offers, and goes on talking while we watch. */
+export class SocketClient implements SignalClient {
+  readonly transport = "websocket";
+  #socket: WebSocket | null = null;
+  #openTimer: ReturnType<typeof setTimeout> | undefined;
+  #opened = false;
+  /** The reason that the server gives before it closes. */
+  #reason: Cause | null = null;
+  #closed = false;
+
+  readonly #url: string;
+  readonly #openSocket: (url: string) => WebSocket;
+  readonly #peer: Negotiator;
+  readonly #listener: SignalListener;
+
+  constructor(url: string, openSocket: (url: string) => WebSocket, peer: Negotiator, listener: SignalListener) {
+    this.#url = url;
+    this.#openSocket = openSocket;
+    this.#peer = peer;
+    this.#listener = listener;
+  }
+
+  open(): void {
+    if (this.#closed || this.#socket) return;
+    let socket: WebSocket;
+    try {
+      socket = this.#openSocket(this.#url);
+    } catch {
+      // A content policy or an address that the browser will not take.
+      this.#end({ code: "socket-refused" });
+      return;
+    }
+    this.#socket = socket;
+    this.#openTimer = setTimeout(() => {
+      this.#end({ code: "socket-refused" });
+    }, OPEN_TIMEOUT_MS);
+    socket.onopen = () => {
+      clearTimeout(this.#openTimer);
+      this.#opened = true;
+      this.#listener({ type: "open" });
+    };
+    socket.onmessage = (message: MessageEvent<unknown>) => {
+      const parsed = parseServerMessage(message.data);
+      if (parsed && !this.#closed) this.#receive(parsed);
+    };
+    socket.onclose = () => {
+      this.#end(this.#reason ?? { code: this.#opened ? "socket-lost" : "socket-refused" });
+    };
+  }
+
+  sendCandidate(candidate: RTCIceCandidate): void {
+    const { candidate: line, sdpMid, sdpMLineIndex, usernameFragment } = candidate;
+    this.#send({ event: "candidate", data: { candidate: line, sdpMid, sdpMLineIndex, usernameFragment } });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#openTimer);
+    const socket = this.#socket;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #receive(message: ServerMessage): void {
+    switch (message.event) {
+      case "offer":
+        void this.#answer(message.data.sdp);
+        return;
+      case "candidate":
+        this.#peer.addCandidate(message.data);
+        return;
+      case "info":
+        this.#listener({ type: "viewers", count: message.data.no_connections });
+        return;
+      case "state":
+        this.#listener({ type: "state", state: message.data.state, name: message.data.name ?? null });
+        return;
+      case "error":
+        this.#listener({ type: "notice", cause: noticeCause(message.data) });
+        return;
+      case "close":
+        this.#reason = noticeCause(message.data);
+        return;
+    }
+  }
+
+  async #answer(offer: string): Promise<void> {
+    try {
+      const sdp = await this.#peer.answerTo(offer);
+      if (sdp !== null) this.#send({ event: "answer", data: { type: "answer", sdp } });
+    } catch (error) {
+      this.#end({ code: "other", detail: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  #send(message: ViewerMessage): void {
+    // Late answers and candidates of an attempt that is over are nobody's any more.
+    if (!this.#closed && this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
+  }
+
+  #end(cause: Cause): void {
+    if (this.#closed) return;
+    this.close();
+    this.#listener({ type: "closed", cause, final: isFinal(cause) });
+  }
+}
+
+/** The message, or null for anything this page does not know: a newer server may say more. */
+export function parseServerMessage(text: unknown): ServerMessage | null {
+  if (typeof text !== "string") return null;
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!isRecord(message) || !isRecord(message["data"])) return null;
+  const data = message["data"];
+  switch (message["event"]) {
+    case "offer":
+      return typeof data["sdp"] === "string" ? { event: "offer", data: { type: "offer", sdp: data["sdp"] } } : null;
+    case "candidate":
+      return typeof data["candidate"] === "string" ? (message as ServerMessage) : null;
+    case "info":
+      return typeof data["no_connections"] === "number" ? (message as ServerMessage) : null;
+    case "state":
+      return isChannelState(data["state"]) ? (message as ServerMessage) : null;
+    case "error":
+    case "close":
+      return typeof data["code"] === "string" ? (message as ServerMessage) : null;
+    default:
+      return null;
+  }
+}
+
+function noticeCause(notice: Notice): Cause {
+  return causeOf(notice.code, typeof notice.message === "string" ? notice.message : "");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isChannelState(value: unknown): boolean {
+  return value === "offline" || value === "waiting" || value === "live" || value === "away";
+}

@@ -1,0 +1,412 @@
+import { type Endpoints, socketUrl, whepUrl } from "./config";
+import { FlowWatch } from "./flowWatch";
+import type { ChannelState } from "./messages";
+import { Observable } from "./observable";
+import { PeerLink } from "./peerLink";
+import { type PlaybackStats, readPlayback } from "./playbackStats";
+import { retryDelayMs } from "./retryPolicy";
+import type { Negotiator, SignalClient, SignalEvent } from "./signalClient";
+import { SocketClient } from "./socketClient";
+import { chooseTransport, rememberOutcome, type TransportMemory, type Transport } from "./transportChoice";
+import type { Target } from "./target";
+import { type Cause, IDLE, next, type ViewerEvent, type ViewerState } from "./viewerState";
+import { type Presence, WhepClient } from "./whepClient";
+
+/** From asking the server to media that can flow. Finding a path takes the browser up to 15 s before it says no. */
+const JOIN_TIMEOUT_MS = 15_000;
+/** A path that went silent often comes back: Wi-Fi, a lift. After this we build a new one. */
+const PATH_PATIENCE_MS = 6_000;
+const POLL_MS = 1_000;
+/** While people wait for a picture they notice a second. */
+const POLL_WAITING_MS = 250;
+
+/** What the session needs from the browser; tests bring their own. */
+export interface SessionParts {
+  readonly endpoints: Promise<Endpoints>;
+  readonly makePeer: (configuration: RTCConfiguration) => RTCPeerConnection;
+  readonly openSocket: (url: string) => WebSocket;
+  readonly fetch: typeof fetch;
+  /** What the list of streams says about a target. */
+  readonly presence: (target: Target) => Presence;
+  /** From 0 up to but not including 1. */
+  readonly random: () => number;
+  readonly nowMs: () => number;
+  /** The viewer's own wish for a way to signal; null lets the session choose. */
+  readonly forced: Transport | null;
+  /** False where the browser has none or keeps it from pages. */
+  readonly hasWebRtc: boolean;
+}
+
+export interface ViewerSnapshot {
+  readonly state: ViewerState;
+  /** People watching, oneself included; null until the server has told. */
+  readonly viewers: number | null;
+  /** The streamer's title. */
+  readonly title: string | null;
+  /** The newest one; it stays while a new connection is made, so that the last picture does. */
+  readonly stream: MediaStream | null;
+  readonly transport: Transport | null;
+  /** Something is missing although the session goes on: a codec that this browser lacks. */
+  readonly notice: Cause | null;
+  readonly timeline: Timeline;
+}
+
+/** When the steps of the newest attempt happened, in milliseconds of `performance.now()`. */
+export interface Timeline {
+  readonly signalingStartMs?: number;
+  readonly signalingOpenMs?: number;
+  readonly describedMs?: number;
+  readonly connectedMs?: number;
+  readonly firstPictureMs?: number;
+}
+
+const NOTHING: ViewerSnapshot = {
+  state: IDLE,
+  viewers: null,
+  title: null,
+  stream: null,
+  transport: null,
+  notice: null,
+  timeline: {},
+};
+
+/** Watches one target until it is closed: connects, notices trouble, connects again. Owns the peer connection. */
+export class ViewerSession {
+  readonly target: Target;
+  readonly #parts: SessionParts;
+  readonly #shown = new Observable<ViewerSnapshot>(NOTHING);
+  /** Counts attempts; whatever comes from an older one is ignored. */
+  #generation = 0;
+  #running = false;
+  #retries = 0;
+  #memory: TransportMemory = { socketFailures: 0, socketOpened: false };
+  #iceServers: readonly RTCIceServer[] = [];
+  #client: SignalClient | null = null;
+  /** The peer connection that plays, or played until the connection was lost. */
+  #link: PeerLink | null = null;
+  /** Made while the server is being reached; it takes some milliseconds that nobody has to wait for. */
+  #spare: PeerLink | null = null;
+  #flow = new FlowWatch();
+  #playback: PlaybackStats | null = null;
+  #serverState: ChannelState | null = null;
+  #retryTimer: Timer;
+  #joinTimer: Timer;
+  #pathTimer: Timer;
+  #pollTimer: Timer;
+
+  constructor(target: Target, parts: SessionParts) {
+    this.target = target;
+    this.#parts = parts;
+  }
+
+  readonly snapshot = (): ViewerSnapshot => this.#shown.snapshot();
+  readonly subscribe = (listener: () => void): (() => void) => this.#shown.subscribe(listener);
+
+  /** The figures of the last look at the peer connection, at most a second old while media flows. */
+  get playback(): PlaybackStats | null {
+    return this.#playback;
+  }
+
+  /** For tests and the curious; nobody but the session may change it. */
+  get peer(): RTCPeerConnection | null {
+    return this.#link?.peer ?? null;
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#retries = 0;
+    if (this.#parts.hasWebRtc) this.#attempt();
+    else this.#dispatch({ type: "gave-up", cause: { code: "no-webrtc" } });
+  }
+
+  /** Ends everything. Twice is fine, and so is starting again afterwards. */
+  close(): void {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#leave();
+    this.#dropLink();
+    this.#shown.set(NOTHING);
+  }
+
+  /** Tries again now instead of later: the viewer asked for it, or the network is back. */
+  nudge(): void {
+    const { kind } = this.#shown.snapshot().state;
+    if (this.#running && this.#parts.hasWebRtc && (this.#retryTimer !== undefined || kind === "failed")) this.#attempt();
+  }
+
+  /** The video element has shown a picture of the newest stream. */
+  pictureShown(stream: MediaStream): void {
+    if (this.#client && stream === this.#shown.snapshot().stream) this.#onPicture();
+  }
+
+  #attempt(): void {
+    this.#leave();
+    const generation = ++this.#generation;
+    this.#flow = new FlowWatch();
+    this.#playback = null;
+    this.#serverState = null;
+    this.#dispatch({ type: "attempt", attempt: this.#retries + 1 });
+    this.#show({ timeline: {}, notice: null });
+    void this.#parts.endpoints.then((endpoints) => {
+      if (this.#isCurrent(generation)) this.#connect(generation, endpoints);
+    });
+  }
+
+  #connect(generation: number, endpoints: Endpoints): void {
+    this.#iceServers = endpoints.iceServers;
+    const transport = chooseTransport(this.#memory, this.#parts.forced);
+    this.#show({ transport });
+    this.#mark("signalingStartMs");
+    this.#armJoinTimer();
+    const client = this.#makeClient(transport, generation, endpoints);
+    this.#client = client;
+    client.open();
+    // Over WHEP the offer has made its link already. And the socket may have been refused on the spot.
+    if (transport === "websocket" && this.#isCurrent(generation)) this.#spare = this.#makeLink(generation);
+  }
+
+  #makeClient(transport: Transport, generation: number, endpoints: Endpoints): SignalClient {
+    const listener = (event: SignalEvent): void => {
+      if (this.#isCurrent(generation)) this.#onSignal(event);
+    };
+    const negotiator = this.#negotiator(generation);
+    return transport === "websocket"
+      ? new SocketClient(socketUrl(endpoints, this.target), this.#parts.openSocket, negotiator, listener)
+      : new WhepClient(
+          whepUrl(endpoints, this.target),
+          this.#parts.fetch,
+          this.#parts.presence(this.target),
+          negotiator,
+          listener,
+        );
+  }
+
+  #negotiator(generation: number): Negotiator {
+    const current = (): void => {
+      if (!this.#isCurrent(generation)) throw new Error("this attempt is over");
+    };
+    return {
+      answerTo: async (offer) => {
+        current();
+        const link = this.#freshLink(generation);
+        this.#enter("joining");
+        try {
+          const answer = await link.answerTo(offer);
+          this.#mark("describedMs");
+          return answer;
+        } catch (error) {
+          if (link.closed) return null;
+          throw error;
+        }
+      },
+      offer: async () => {
+        current();
+        return this.#freshLink(generation).offer();
+      },
+      accept: async (answer) => {
+        current();
+        this.#enter("joining");
+        await this.#link?.accept(answer);
+        this.#mark("describedMs");
+      },
+      // Candidates may run ahead of the first offer; the link to come keeps them until then.
+      addCandidate: (candidate) => {
+        if (this.#isCurrent(generation)) (this.#spare ?? this.#link)?.addCandidate(candidate);
+      },
+    };
+  }
+
+  #onSignal(event: SignalEvent): void {
+    switch (event.type) {
+      case "open":
+        this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, "opened");
+        this.#mark("signalingOpenMs");
+        this.#dispatch({ type: "step", step: "negotiating" });
+        return;
+      case "viewers":
+        this.#show({ viewers: event.count });
+        return;
+      case "state":
+        if (event.name !== null) this.#show({ title: event.name });
+        this.#onServerState(event.state);
+        return;
+      case "notice":
+        this.#show({ notice: event.cause });
+        return;
+      case "closed":
+        this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, event.cause.code);
+        this.#lost(event.cause, event.final);
+        return;
+    }
+  }
+
+  #onServerState(state: ChannelState): void {
+    // Whoever tells the state will also send the offer when there is something to offer.
+    if (state !== "live") clearTimeout(this.#joinTimer);
+    this.#serverState = state;
+    if (state === "offline") {
+      this.#retries = 0;
+      clearTimeout(this.#pathTimer);
+      clearTimeout(this.#pollTimer);
+      this.#dropLink();
+    }
+    this.#dispatch({ type: "server", state });
+  }
+
+  #onConnection(state: RTCPeerConnectionState): void {
+    switch (state) {
+      case "connected":
+        clearTimeout(this.#joinTimer);
+        clearTimeout(this.#pathTimer);
+        this.#mark("connectedMs");
+        this.#dispatch({ type: "joined" });
+        // Whoever joins while the streamer's line is broken gets the last picture, and should know.
+        if (this.#serverState === "away") this.#dispatch({ type: "server", state: "away" });
+        this.#poll();
+        return;
+      case "disconnected":
+        clearTimeout(this.#pathTimer);
+        this.#pathTimer = setTimeout(() => {
+          this.#lost({ code: "path-lost" }, false);
+        }, PATH_PATIENCE_MS);
+        return;
+      case "failed":
+      case "closed":
+        this.#lost({ code: this.#shown.snapshot().timeline.connectedMs === undefined ? "path-blocked" : "path-lost" }, false);
+        return;
+      case "new":
+      case "connecting":
+        return;
+    }
+  }
+
+  #onPicture(): void {
+    this.#retries = 0;
+    this.#mark("firstPictureMs");
+    this.#dispatch({ type: "picture" });
+  }
+
+  #lost(cause: Cause, final: boolean): void {
+    if (!this.#running || this.#client === null) return;
+    this.#leave();
+    // The last picture stays while we try again, but not when the broadcast itself is over.
+    if (final || cause.code === "ended" || cause.code === "no-stream") this.#dropLink();
+    if (final) {
+      this.#dispatch({ type: "gave-up", cause });
+      return;
+    }
+    const inMs = retryDelayMs(this.#retries, this.#parts.random);
+    this.#retries += 1;
+    this.#dispatch({ type: "lost", cause, inMs, attempt: this.#retries + 1 });
+    this.#retryTimer = setTimeout(() => {
+      this.#attempt();
+    }, inMs);
+  }
+
+  /** Ends the current attempt without a word about what comes next. */
+  #leave(): void {
+    this.#generation += 1;
+    for (const timer of [this.#retryTimer, this.#joinTimer, this.#pathTimer, this.#pollTimer]) clearTimeout(timer);
+    this.#retryTimer = undefined;
+    this.#client?.close();
+    this.#client = null;
+    this.#spare?.close();
+    this.#spare = null;
+  }
+
+  #dropLink(): void {
+    this.#link?.close();
+    this.#link = null;
+    this.#show({ stream: null, viewers: null });
+  }
+
+  /** A link for a new description: each offer is a new session of the server's. */
+  #freshLink(generation: number): PeerLink {
+    const link = this.#spare ?? this.#makeLink(generation);
+    this.#spare = null;
+    this.#link?.close();
+    this.#link = link;
+    this.#flow = new FlowWatch();
+    return link;
+  }
+
+  #makeLink(generation: number): PeerLink {
+    const peer = this.#parts.makePeer({ bundlePolicy: "max-bundle", iceServers: [...this.#iceServers] });
+    const link: PeerLink = new PeerLink(peer, {
+      stream: (stream) => {
+        if (this.#isCurrent(generation)) this.#show({ stream });
+      },
+      connection: (state) => {
+        if (this.#isCurrent(generation) && this.#link === link) this.#onConnection(state);
+      },
+      candidate: (candidate) => {
+        if (this.#isCurrent(generation)) this.#client?.sendCandidate(candidate);
+      },
+    });
+    return link;
+  }
+
+  #armJoinTimer(): void {
+    clearTimeout(this.#joinTimer);
+    this.#joinTimer = setTimeout(() => {
+      const { state } = this.#shown.snapshot();
+      const joining = state.kind === "connecting" && state.step === "joining";
+      this.#lost({ code: joining ? "path-blocked" : "unreachable" }, false);
+    }, JOIN_TIMEOUT_MS);
+  }
+
+  #enter(step: "joining"): void {
+    this.#armJoinTimer();
+    this.#dispatch({ type: "step", step });
+  }
+
+  #poll(): void {
+    clearTimeout(this.#pollTimer);
+    const generation = this.#generation;
+    const waitMs = this.#shown.snapshot().state.kind === "live" ? POLL_MS : POLL_WAITING_MS;
+    this.#pollTimer = setTimeout(() => {
+      void this.#look(generation);
+    }, waitMs);
+  }
+
+  async #look(generation: number): Promise<void> {
+    const link = this.#link;
+    const report = await link?.peer.getStats().catch(() => null);
+    if (!this.#isCurrent(generation) || link !== this.#link) return;
+    if (report) {
+      // TypeScript knows the report as a map of `any`.
+      this.#playback = readPlayback(report as Iterable<readonly [string, unknown]>, this.#parts.nowMs());
+      const flow = this.#flow.judge(this.#playback, this.#expectsVideo());
+      if (flow === "flowing") this.#onPicture();
+      if (flow === "stalled") this.#dispatch({ type: "stalled", atMs: this.#playback.atMs });
+    }
+    this.#poll();
+  }
+
+  #expectsVideo(): boolean {
+    const tracks = this.#shown.snapshot().stream?.getVideoTracks() ?? [];
+    return tracks.some((track) => track.readyState === "live");
+  }
+
+  #isCurrent(generation: number): boolean {
+    return this.#running && generation === this.#generation;
+  }
+
+  #mark(step: keyof Timeline): void {
+    const { timeline } = this.#shown.snapshot();
+    if (timeline[step] === undefined) this.#show({ timeline: { ...timeline, [step]: this.#parts.nowMs() } });
+  }
+
+  #dispatch(event: ViewerEvent): void {
+    this.#show({ state: next(this.#shown.snapshot().state, event) });
+  }
+
+  #show(change: Partial<ViewerSnapshot>): void {
+    const before = this.#shown.snapshot();
+    const keys = Object.keys(change) as (keyof ViewerSnapshot)[];
+    if (keys.some((key) => !Object.is(before[key], change[key]))) this.#shown.set({ ...before, ...change });
+  }
+}
+
+type Timer = ReturnType<typeof setTimeout> | undefined;

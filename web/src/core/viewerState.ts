@@ -1,0 +1,141 @@
+import type { ChannelState } from "./messages";
+
+/** How far a connection attempt has come. */
+export type Step =
+  /** Asking the server. */
+  | "reaching"
+  /** The server has answered; both sides agree on codecs and addresses. */
+  | "negotiating"
+  /** Finding a way through the network and agreeing on keys. */
+  | "joining";
+
+/** Why something did not work. Each has its own sentence in the strings. */
+export type CauseCode =
+  /** No answer from the server at all. */
+  | "unreachable"
+  /** The WebSocket was refused; browsers do not tell pages why. */
+  | "socket-refused"
+  /** The connection to the server broke off. */
+  | "socket-lost"
+  /** Media never came through: most often a firewall that lets no UDP pass. */
+  | "path-blocked"
+  /** Media came through and stopped: another network, a sleeping computer. */
+  | "path-lost"
+  /** There is no such stream now. */
+  | "no-stream"
+  /** The streamer has finished. */
+  | "ended"
+  /** The server has as many viewers as it takes. */
+  | "full"
+  /** This browser cannot play what is sent. */
+  | "codec"
+  | "not-allowed"
+  /** The server is being shut down or restarted. */
+  | "server-closing"
+  /** This browser has no WebRTC, or it is switched off. */
+  | "no-webrtc"
+  /** Anything else; `detail` has the server's words. */
+  | "other";
+
+export interface Cause {
+  readonly code: CauseCode;
+  /** The server's own sentence. */
+  readonly detail?: string;
+}
+
+/** What a viewer's screen shows. One at a time: impossible mixes cannot be written. */
+export type ViewerState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "connecting"; readonly step: Step; readonly attempt: number }
+  /** Connected, and no picture yet. */
+  | { readonly kind: "waiting" }
+  /** Nobody is streaming; playback starts by itself when somebody does. `ended`: it was on until just now. */
+  | { readonly kind: "offline"; readonly ended: boolean }
+  | { readonly kind: "live" }
+  /** The streamer's line broke; the connection stays and the picture resumes by itself. */
+  | { readonly kind: "away" }
+  /** Connected, and pictures have stopped coming. */
+  | { readonly kind: "stalled"; readonly sinceMs: number }
+  | { readonly kind: "retrying"; readonly inMs: number; readonly attempt: number; readonly cause: Cause }
+  /** Trying again would not help. */
+  | { readonly kind: "failed"; readonly cause: Cause };
+
+export type ViewerEvent =
+  /** An attempt begins; the first one is number 1. */
+  | { readonly type: "attempt"; readonly attempt: number }
+  | { readonly type: "step"; readonly step: Step }
+  /** Media can flow. */
+  | { readonly type: "joined" }
+  /** The server's word about the streamer. */
+  | { readonly type: "server"; readonly state: ChannelState }
+  /** Pictures are moving. */
+  | { readonly type: "picture" }
+  | { readonly type: "stalled"; readonly atMs: number }
+  /** The connection is gone; the next attempt begins in `inMs`. */
+  | { readonly type: "lost"; readonly cause: Cause; readonly inMs: number; readonly attempt: number }
+  | { readonly type: "gave-up"; readonly cause: Cause }
+  | { readonly type: "closed" };
+
+export const IDLE: ViewerState = { kind: "idle" };
+
+/** The state after `event`. Events that mean nothing in a state leave it alone: replies may come late. */
+export function next(state: ViewerState, event: ViewerEvent): ViewerState {
+  if (event.type === "closed") return IDLE;
+  if (event.type === "gave-up") return { kind: "failed", cause: event.cause };
+  if (event.type === "attempt") {
+    // Asking again whether somebody streams by now is no news to anyone who waits.
+    return state.kind === "offline" ? state : { kind: "connecting", step: "reaching", attempt: event.attempt };
+  }
+  if (state.kind === "idle" || state.kind === "failed") return state;
+
+  switch (event.type) {
+    case "step":
+      return onStep(state, event.step);
+    case "joined":
+      return state.kind === "connecting" ? { kind: "waiting" } : state;
+    case "server":
+      return onServer(state, event.state);
+    case "picture":
+      // Single pictures still come out of the jitter buffer after the streamer's line broke.
+      return state.kind === "away" || state.kind === "offline" ? state : { kind: "live" };
+    case "stalled":
+      return state.kind === "live" ? { kind: "stalled", sinceMs: event.atMs } : state;
+    case "lost":
+      return onLost(state, event);
+  }
+}
+
+function onStep(state: ViewerState, step: Step): ViewerState {
+  const attempt = state.kind === "connecting" ? state.attempt : 1;
+  // The server talks to those who wait for a stream as well; only an offer means that it begins.
+  if (state.kind === "offline" && step !== "joining") return state;
+  return { kind: "connecting", step, attempt };
+}
+
+function onServer(state: ViewerState, server: ChannelState): ViewerState {
+  switch (server) {
+    case "offline":
+      return state.kind === "offline" ? state : { kind: "offline", ended: hasSeenPictures(state) };
+    case "away":
+      return { kind: "away" };
+    case "waiting":
+      return { kind: "waiting" };
+    case "live":
+      return state.kind === "away" || state.kind === "offline" ? { kind: "waiting" } : state;
+  }
+}
+
+function onLost(state: ViewerState, event: Extract<ViewerEvent, { type: "lost" }>): ViewerState {
+  const { cause, inMs, attempt } = event;
+  if (cause.code === "ended") return { kind: "offline", ended: true };
+  if (cause.code === "no-stream") {
+    return state.kind === "offline" ? state : { kind: "offline", ended: hasSeenPictures(state) };
+  }
+  // A server refuses the socket of a stream that is over: the wait goes on.
+  if (cause.code === "socket-refused" && state.kind === "offline") return state;
+  return { kind: "retrying", inMs, attempt, cause };
+}
+
+function hasSeenPictures(state: ViewerState): boolean {
+  return state.kind === "live" || state.kind === "away" || state.kind === "stalled";
+}

@@ -1,0 +1,138 @@
+import type { StreamEntry } from "./messages";
+import { causeOf, causeOfStatus, isFinal } from "./serverCodes";
+import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
+import type { Cause } from "./viewerState";
+
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** Tells what the list of streams says about ours, now and after each change; null when it is not in there. */
+export type Presence = (listener: (entry: StreamEntry | null) => void) => () => void;
+
+/**
+ * Signaling over WHEP: plain HTTP, one question and one answer. It goes through proxies that stop WebSockets.
+ * The server learns our addresses from our own connectivity checks, so that no candidates need to be sent.
+ */
+export class WhepClient implements SignalClient {
+  readonly transport = "whep";
+  /** What DELETE ends; known once the server has accepted. */
+  #resource: string | null = null;
+  readonly #abort = new AbortController();
+  #stopPresence: (() => void) | null = null;
+  #opened = false;
+  #closed = false;
+
+  readonly #url: string;
+  readonly #fetch: typeof fetch;
+  readonly #presence: Presence;
+  readonly #peer: Negotiator;
+  readonly #listener: SignalListener;
+
+  constructor(url: string, fetchFrom: typeof fetch, presence: Presence, peer: Negotiator, listener: SignalListener) {
+    this.#url = url;
+    this.#fetch = fetchFrom;
+    this.#presence = presence;
+    this.#peer = peer;
+    this.#listener = listener;
+  }
+
+  open(): void {
+    if (this.#closed || this.#opened) return;
+    this.#opened = true;
+    void this.#negotiate();
+  }
+
+  sendCandidate(): void {
+    // See above.
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopPresence?.();
+    // A question under way is not taken back: the server would go on holding a place for its answer.
+    this.#release();
+  }
+
+  async #negotiate(): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#abort.abort();
+    }, ANSWER_TIMEOUT_MS);
+    try {
+      const offer = await this.#peer.offer();
+      const reply = await this.#ask(offer);
+      if (!reply) return;
+      if (reply.status !== 201) {
+        this.#end(await causeOfReply(reply));
+        return;
+      }
+      const location = reply.headers.get("location");
+      this.#resource = location === null ? null : new URL(location, reply.url || this.#url).href;
+      const answer = await reply.text();
+      if (this.#closed) {
+        this.#release();
+        return;
+      }
+      this.#listener({ type: "open" });
+      await this.#peer.accept(answer);
+      this.#watchPresence();
+    } catch (error) {
+      this.#end({ code: "other", detail: error instanceof Error ? error.message : String(error) });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #ask(offer: string): Promise<Response | null> {
+    try {
+      return await this.#fetch(this.#url, {
+        method: "POST",
+        headers: { "content-type": "application/sdp" },
+        body: offer,
+        signal: this.#abort.signal,
+      });
+    } catch {
+      this.#end({ code: "unreachable" });
+      return null;
+    }
+  }
+
+  /** WHEP itself is silent after the answer: the list of streams says the rest. */
+  #watchPresence(): void {
+    let seen = false;
+    if (this.#closed) return;
+    this.#stopPresence = this.#presence((entry) => {
+      if (this.#closed) return;
+      if (entry) {
+        seen = true;
+        this.#listener({ type: "viewers", count: entry.viewers });
+        this.#listener({ type: "state", state: entry.state, name: entry.name });
+      } else if (seen) {
+        this.#end({ code: "ended" });
+      }
+    });
+  }
+
+  /** Tells the server that we leave; it would notice only after half a minute otherwise. */
+  #release(): void {
+    const resource = this.#resource;
+    this.#resource = null;
+    // `keepalive` lets the request outlive the page.
+    if (resource !== null) this.#fetch(resource, { method: "DELETE", keepalive: true }).catch(() => undefined);
+  }
+
+  #end(cause: Cause): void {
+    if (this.#closed) return;
+    this.close();
+    this.#listener({ type: "closed", cause, final: isFinal(cause) });
+  }
+}
+
+/** The reason in the problem body (RFC 9457) if there is one, else what the status says. */
+async function causeOfReply(reply: Response): Promise<Cause> {
+  const body: unknown = await reply.json().catch(() => null);
+  if (typeof body !== "object" || body === null) return causeOfStatus(reply.status, "");
+  const { code, detail } = body as { code?: unknown; detail?: unknown };
+  const words = typeof detail === "string" ? detail : "";
+  const named = typeof code === "string" ? causeOf(code, words) : null;
+  return named === null || named.code === "other" ? causeOfStatus(reply.status, words) : named;
+}
