@@ -1,7 +1,23 @@
 //! Offers and answers (RFC 8829, RFC 8866) for viewers: we send, they receive.
+//!
+//! One transport for everything (BUNDLE, rtcp-mux), we are ICE-lite and the DTLS server. `rtc-sdp` reads the lines; what
+//! they mean is decided here. Candidates of the peer are never looked at.
+
+mod answer;
+mod formats;
+mod fragment;
+mod h264;
+mod offer;
+mod remote;
+mod write;
+
+use std::net::SocketAddr;
 
 use heliograph_media::{MediaKind, PayloadType, Ssrc};
-use std::net::SocketAddr;
+
+pub use answer::answer;
+pub use fragment::{Fragment, is_candidate, parse_candidate_fragment, restart_fragment};
+pub use offer::{offer, parse_answer};
 
 use crate::dtls::Fingerprint;
 use crate::ice::IceCredentials;
@@ -66,8 +82,8 @@ pub struct Negotiated {
 /// One track as the viewer wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiatedTrack {
-    /// The m-line's id.
-    pub mid: String,
+    /// The m-line's id, if it has one.
+    pub mid: Option<String>,
     /// The payload type that carries the stream.
     pub payload_type: PayloadType,
     /// The payload type of retransmissions; `None`: the original packet is sent again.
@@ -116,60 +132,4 @@ pub enum SdpError {
         /// What the stream has and the viewer cannot decode.
         missing: Vec<MediaKind>,
     },
-}
-
-/// Our offer.
-pub fn offer(_local: &LocalDescription<'_>) -> String {
-    todo!()
-}
-
-/// Reads the answer to an offer made from `sent`.
-///
-/// # Errors
-/// See [`SdpError`].
-pub fn parse_answer(_answer: &str, _sent: &LocalDescription<'_>) -> Result<Negotiated, SdpError> {
-    todo!()
-}
-
-/// Answers a viewer's offer (WHEP): same m-lines and mids, what we cannot serve on port 0.
-///
-/// # Errors
-/// See [`SdpError`].
-pub fn answer(_offer: &str, _local: &LocalDescription<'_>) -> Result<(String, Negotiated), SdpError> {
-    todo!()
-}
-
-/// What a trickle fragment (RFC 8840) said. Candidates were checked for shape and are never contacted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fragment {
-    /// New ICE user name fragment: with another than before, an ICE restart.
-    pub ufrag: Option<String>,
-    /// New ICE password.
-    pub pwd: Option<String>,
-    /// How many candidates there were.
-    pub candidates: usize,
-    /// The peer has no more.
-    pub end_of_candidates: bool,
-}
-
-/// Reads a `application/trickle-ice-sdpfrag` body.
-///
-/// # Errors
-/// `TooLong` or `Syntax`.
-pub fn parse_candidate_fragment(_fragment: &str) -> Result<Fragment, SdpError> {
-    todo!()
-}
-
-/// Whether this is the `candidate` string of a trickled candidate (empty: end of candidates).
-pub fn is_candidate(_candidate: &str) -> bool {
-    todo!()
-}
-
-/// The body that answers an ICE restart: our new credentials and candidates for the same m-lines.
-pub fn restart_fragment(
-    _ice: &IceCredentials,
-    _candidates: &[SocketAddr],
-    _negotiated: &Negotiated,
-) -> String {
-    todo!()
 }
