@@ -68,7 +68,7 @@ pub(crate) struct PublishArgs {
 
 impl PublishArgs {
     /// The test picture with everything at its default, reconnecting for ever.
-    pub(crate) fn demo(to: String, port: u16, key: String) -> Self {
+    pub(crate) fn test_picture(to: String, port: u16, key: String) -> Self {
         Self {
             to,
             port,

@@ -155,7 +155,7 @@ async fn swallow(source: Option<&mut Source>) {
     if let Some(source) = source {
         while source.next().await.is_some() {}
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn summarise(client: FtlClient) {

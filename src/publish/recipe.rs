@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn recipe(facts: &FileFacts) -> Recipe {
-        file(&PublishArgs::demo("host".into(), 1, "7-x".into()), Path::new("a.mkv"), facts)
+        file(&PublishArgs::test_picture("host".into(), 1, "7-x".into()), Path::new("a.mkv"), facts)
     }
 
     fn has(args: Option<&OutputArgs>, word: &str) -> bool {
