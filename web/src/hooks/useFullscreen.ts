@@ -18,7 +18,7 @@ export function useFullscreen(
 ): Fullscreen {
   const on = useSyncExternalStore(subscribe, () => document.fullscreenElement !== null);
   const toggle = useCallback(() => {
-    const element = video.current;
+    const element: AppleVideo | null = video.current;
     if (document.fullscreenElement) void document.exitFullscreen();
     else if (document.fullscreenEnabled) void frame.current?.requestFullscreen().catch(() => undefined);
     else element?.webkitEnterFullscreen?.();
