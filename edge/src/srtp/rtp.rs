@@ -27,7 +27,7 @@ impl PacketIndex {
 
 /// Seals RTP packets of any number of sources under one key.
 pub struct RtpSealer {
-    pub(super) cipher: SessionCipher,
+    cipher: SessionCipher,
 }
 
 impl RtpSealer {
@@ -103,11 +103,7 @@ impl RtpOpener {
     /// # Errors
     /// Never for keys that came out of a handshake.
     pub fn new(key: &MasterKey) -> Result<Self, SrtpError> {
-        SessionCipher::new(key, kdf::RTP).map(Self::with)
-    }
-
-    pub(super) const fn with(cipher: SessionCipher) -> Self {
-        Self { cipher, sources: Sources::new() }
+        Ok(Self { cipher: SessionCipher::new(key, kdf::RTP)?, sources: Sources::new() })
     }
 
     /// Opens a packet in place; the plain packet is `packet[..n]` for the returned `n`.
