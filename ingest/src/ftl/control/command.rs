@@ -94,7 +94,10 @@ mod tests {
             ("DISCONNECT 12 $abc", Command::Disconnect { wants_reply: true }),
             ("VendorName: OBS Studio", metadata("VendorName", "OBS Studio")),
             // Words of other commands and further colons belong to the value.
-            ("VendorName: HMAC DISCONNECT CONNECT . PING", metadata("VendorName", "HMAC DISCONNECT CONNECT . PING")),
+            (
+                "VendorName: HMAC DISCONNECT CONNECT . PING",
+                metadata("VendorName", "HMAC DISCONNECT CONNECT . PING"),
+            ),
             ("VendorVersion: 1:2:3", metadata("VendorVersion", "1:2:3")),
             ("VideoCodec:", metadata("VideoCodec", "")),
             ("Odd-Key:x", metadata("Odd-Key", "x")),
@@ -105,7 +108,9 @@ mod tests {
 
     #[test]
     fn connect() {
-        for (id, expected) in [("0", 0), ("1234", 1234), ("-1294967296", 3_000_000_000), ("4294967295", u32::MAX)] {
+        for (id, expected) in
+            [("0", 0), ("1234", 1234), ("-1294967296", 3_000_000_000), ("4294967295", u32::MAX)]
+        {
             let command = Command::parse(&format!("CONNECT {id} ${}", hex128('a'))).unwrap();
             assert_eq!(command, Command::Connect { channel_id: expected, digest: [0xaa; 64] }, "{id}");
         }

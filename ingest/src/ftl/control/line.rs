@@ -80,7 +80,12 @@ mod tests {
 
     #[test]
     fn every_line_end_and_every_cut() {
-        for text in ["A\r\n\r\nB b\r\n\r\n.\r\n\r\n", "A\nB b\n.\n", "A\r\nB b\r\n.\r\n", "\n\r\n\nA\n\n\r\nB b\r\r\n.\r\n"] {
+        for text in [
+            "A\r\n\r\nB b\r\n\r\n.\r\n\r\n",
+            "A\nB b\n.\n",
+            "A\r\nB b\r\n.\r\n",
+            "\n\r\n\nA\n\n\r\nB b\r\r\n.\r\n",
+        ] {
             for cut in 0..=text.len() {
                 let (head, tail) = text.as_bytes().split_at(cut);
                 assert_eq!(lines(&[head, tail]), ["A", "B b", "."], "{text:?} cut at {cut}");

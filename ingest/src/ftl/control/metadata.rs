@@ -79,10 +79,12 @@ impl MediumLines {
         if !self.enabled.unwrap_or(by_default || self.mentioned()) || named == Some("") {
             return Ok(None);
         }
-        if named.is_some_and(|name| !name.eq_ignore_ascii_case(match codec {
-            Codec::H264 => "H264",
-            Codec::Opus => "OPUS",
-        })) {
+        if named.is_some_and(|name| {
+            !name.eq_ignore_ascii_case(match codec {
+                Codec::H264 => "H264",
+                Codec::Opus => "OPUS",
+            })
+        }) {
             return Err(BadMetadata::Codec(codec));
         }
         let usual = if codec == Codec::H264 { PayloadType::H264 } else { PayloadType::OPUS };
@@ -167,7 +169,11 @@ mod tests {
     }
 
     fn track(codec: Codec, payload_type: u8, ssrc: Option<u32>) -> Option<AnnouncedTrack> {
-        Some(AnnouncedTrack { codec, payload_type: PayloadType::new(payload_type).unwrap(), ssrc: ssrc.map(Ssrc) })
+        Some(AnnouncedTrack {
+            codec,
+            payload_type: PayloadType::new(payload_type).unwrap(),
+            ssrc: ssrc.map(Ssrc),
+        })
     }
 
     #[test]
