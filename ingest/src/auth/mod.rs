@@ -187,6 +187,10 @@ pub struct Ending {
 /// Why a publication ended. `Display` gives the short stable word that services and logs see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
+    /// The key was wrong.
+    Denied,
+    /// Nobody could say whether the key was right.
+    NoVerdict,
     /// The publisher said so.
     Disconnected,
     /// The control connection closed without a word.
@@ -220,6 +224,8 @@ impl EndReason {
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
+            Self::Denied => "denied",
+            Self::NoVerdict => "no_verdict",
             Self::Disconnected => "disconnected",
             Self::ConnectionLost => "connection_lost",
             Self::Silent => "silent",

@@ -2,6 +2,9 @@
 
 pub mod client;
 pub mod control;
+mod io;
+pub mod media;
 mod settings;
 
+pub use io::{FtlError, FtlServer, SessionSnapshot};
 pub use settings::{FtlSettings, PORT, Takeover};

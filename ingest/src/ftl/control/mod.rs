@@ -34,6 +34,8 @@ pub struct Control {
     settings: ControlSettings,
     new_challenge: NewChallenge,
     input: LineReader,
+    /// Beginning of a stretch of [`FLOOD_WINDOW`], and bytes in it.
+    flood: (Instant, usize),
     phase: Phase,
     challenges_given: u8,
     steps: VecDeque<Step>,
@@ -121,6 +123,7 @@ impl Control {
             settings,
             new_challenge,
             input: LineReader::default(),
+            flood: (now, 0),
             phase: Phase::Fresh,
             challenges_given: 0,
             steps: VecDeque::new(),
@@ -139,7 +142,11 @@ impl Control {
         if self.is_over() {
             return;
         }
-        if !self.input.push(bytes) {
+        if now.saturating_duration_since(self.flood.0) >= FLOOD_WINDOW {
+            self.flood = (now, 0);
+        }
+        self.flood.1 += bytes.len();
+        if self.flood.1 > FLOOD_BYTES || !self.input.push(bytes) {
             return self.end(EndReason::ProtocolError, Code::BadRequest, "too much at once");
         }
         if let Some(asked) = self.answer_expected_since.take() {
@@ -340,6 +347,9 @@ pub const HANDSHAKE_GAP: Duration = Duration::from_millis(50);
 pub const LIVE_GAP: Duration = Duration::from_millis(600);
 /// Encoders give up after 5 s without an answer, so nobody may take longer to decide.
 const DECISION_DEADLINE: Duration = Duration::from_millis(4_900);
+/// A whole handshake is under 1 KiB, a minute of pings under 300 bytes. Blank lines cost us work, too.
+const FLOOD_BYTES: usize = 64 * 1024;
+const FLOOD_WINDOW: Duration = Duration::from_secs(10);
 /// Real clients ask once.
 const MAX_CHALLENGES: u8 = 8;
 

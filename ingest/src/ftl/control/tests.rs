@@ -291,6 +291,17 @@ fn blank_lines_say_nothing() {
 }
 
 #[test]
+fn a_flood_of_blank_lines_is_ended() {
+    let mut sim = Sim::live();
+    for _ in 0..10 {
+        sim.control.on_bytes(sim.now, &[b'\n'; 8192]);
+        sim.settle();
+    }
+    sim.pass(Duration::from_secs(1));
+    assert_eq!(sim.lines().last(), Some(&"400 too much at once\n"));
+}
+
+#[test]
 fn keys_of_all_kinds_of_ids() {
     for (id, expected) in [("0", 0), ("-1294967296", 3_000_000_000)] {
         let mut sim = Sim::new();
