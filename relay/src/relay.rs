@@ -1,19 +1,30 @@
 //! The face of the relay.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
-use tokio::sync::watch;
+use heliograph_media::Ssrc;
+use tokio::{runtime::Handle, sync::watch, time};
+use tracing::info;
 
 use crate::{
-    RelaySettings, Sinks, StreamId, StreamSnapshot, WorkerSnapshot,
-    egress::Egress,
+    AllocateError, Allocation, Allocator, BoxFuture, ChannelName, CloseReason, RelaySettings, Sinks,
+    StreamRequest, StreamSnapshot, TrackDescription,
+    allocation::checked_tracks,
+    inlet::{self, InletSettings},
+    kernel_drops,
+    pool::PortPool,
     stream::{LiveStream, Streams},
 };
 
 /// A running relay. Clones are handles to the same one.
 #[derive(Clone, Debug)]
 pub struct Relay {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What the parts of a relay share.
@@ -23,7 +34,11 @@ pub(crate) struct Inner {
     pub(crate) streams: Streams,
     /// Everyone who reads media.
     pub(crate) sinks: Sinks,
-    pub(crate) egress: Arc<Egress>,
+    pub(crate) pool: PortPool,
+    runtime: Handle,
+    /// Held while a stream appears or goes, so that nobody is given a port that is just closing. `true` once
+    /// the relay shuts down.
+    allocating: Mutex<bool>,
 }
 
 /// Why a relay did not start.
@@ -49,7 +64,13 @@ pub enum RelayError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Started outside of a tokio runtime.
+    #[error("a relay needs a tokio runtime")]
+    NoRuntime,
 }
+
+/// Longest title kept, in characters.
+const MAX_NAME: usize = 200;
 
 impl Relay {
     /// Starts a relay; needs a tokio runtime around it.
@@ -57,12 +78,27 @@ impl Relay {
     /// # Errors
     /// When a setting makes no sense or a socket cannot be opened.
     pub fn start(settings: RelaySettings) -> Result<Self, RelayError> {
-        let egress = Arc::new(Egress::start(&settings)?);
-        let sinks = Sinks::default();
-        for worker in egress.sinks() {
-            sinks.add(worker);
+        let runtime = Handle::try_current().map_err(|_| RelayError::NoRuntime)?;
+        check(&settings)?;
+        let pool = PortPool::new(
+            settings.rtp_addr,
+            settings.rtp_ports.clone(),
+            settings.port_rest,
+            settings.receive_buffer,
+        );
+        let inner = Arc::new(Inner {
+            settings,
+            streams: Streams::default(),
+            sinks: Sinks::default(),
+            pool,
+            runtime,
+            allocating: Mutex::new(false),
+        });
+        if let Some(port) = inner.settings.permanent_port {
+            inner.start_permanent(port)?;
         }
-        Ok(Self { inner: Arc::new(Inner { settings, streams: Streams::default(), sinks, egress }) })
+        inner.runtime.spawn(kernel_drops::watch(Arc::downgrade(&inner)));
+        Ok(Self { inner })
     }
 
     /// All streams, in the order in which they were allocated.
@@ -83,8 +119,8 @@ impl Relay {
         self.inner.streams.by_channel(channel).map(|stream| stream.snapshot())
     }
 
-    /// Changes whenever a stream appears, goes away, comes back or ends, so that one can read
-    /// [`Relay::streams`] again.
+    /// Changes whenever a stream appears, goes away, comes back or ends, or its coding or its warnings change,
+    /// so that one can read [`Relay::streams`] again.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.streams.changes()
@@ -96,18 +132,151 @@ impl Relay {
         &self.inner.sinks
     }
 
-    /// Figures of the egress workers, in the order of their ports.
-    #[must_use]
-    pub fn workers(&self) -> Vec<WorkerSnapshot> {
-        self.inner.egress.snapshots()
+    /// Gives a stream a port, or says again which one it has; see [`Allocator::allocate`].
+    ///
+    /// # Errors
+    /// See [`AllocateError`].
+    pub fn allocate_now(&self, request: StreamRequest) -> Result<Allocation, AllocateError> {
+        self.inner.allocate(request)
     }
 
-    pub(crate) fn settings(&self) -> &RelaySettings {
-        &self.inner.settings
+    /// Ends the stream at `port`; `false` when there is none, or when it is the permanent one.
+    #[expect(clippy::must_use_candidate, reason = "done either way")]
+    pub fn release(&self, port: u16, reason: CloseReason) -> bool {
+        self.inner.release(port, reason)
     }
 
-    /// What a join needs; `None` for a stream that is gone.
-    pub(crate) fn egress_and_stream(&self, stream: StreamId) -> Option<(Arc<Egress>, Arc<LiveStream>)> {
-        Some((Arc::clone(&self.inner.egress), self.inner.streams.get(stream)?))
+    /// Ends every stream and waits until all are gone, at most for `deadline`.
+    pub async fn shutdown(&self, deadline: Duration) {
+        *self.inner.allocating() = true;
+        let mut changes = self.changes();
+        for stream in self.inner.streams.all() {
+            stream.end(CloseReason::ServerShutdown);
+        }
+        let all_gone = async {
+            while !self.inner.streams.is_empty() {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _ = time::timeout(deadline, all_gone).await;
     }
+}
+
+impl Allocator for Relay {
+    fn allocate(&self, request: StreamRequest) -> BoxFuture<'_, Result<Allocation, AllocateError>> {
+        let allocation = self.allocate_now(request);
+        Box::pin(async move { allocation })
+    }
+
+    fn release(&self, port: u16) -> BoxFuture<'_, Result<bool, AllocateError>> {
+        let released = self.inner.release(port, CloseReason::StreamEnded);
+        Box::pin(async move { Ok(released) })
+    }
+}
+
+impl Inner {
+    fn allocate(self: &Arc<Self>, request: StreamRequest) -> Result<Allocation, AllocateError> {
+        let tracks = checked_tracks(&request)?;
+        let name = request.name.map(|name| name.chars().take(MAX_NAME).collect::<String>());
+        let shutting_down = self.allocating();
+        if *shutting_down {
+            return Err(AllocateError::Unreachable("the relay is shutting down".to_owned()));
+        }
+        if let Some(live) =
+            request.channel.as_ref().and_then(|channel| self.streams.by_channel(channel.as_str()))
+        {
+            if request.port.is_some_and(|port| port != live.port) {
+                return Err(AllocateError::PortTaken);
+            }
+            live.describe_again(name, tracks);
+            info!(stream = %live.id, port = live.port, "stream allocated again");
+            return Ok(Allocation { port: live.port });
+        }
+        if request.port.is_some_and(|port| self.streams.by_port(port).is_some()) {
+            return Err(AllocateError::PortTaken);
+        }
+        let (port, socket) = self.pool.take(Instant::now(), request.port)?;
+        self.start(port, false, request.channel, name, tracks, socket).map_err(|error| {
+            AllocateError::Unreachable(format!("the relay cannot use its socket: {error}"))
+        })?;
+        Ok(Allocation { port })
+    }
+
+    fn start_permanent(self: &Arc<Self>, port: u16) -> Result<(), RelayError> {
+        let address = SocketAddr::new(self.settings.rtp_addr, port);
+        let bind = |source| RelayError::Bind { address, source };
+        let socket = self.pool.bind(port).map_err(bind)?;
+        self.start(port, true, None, None, TrackDescription::defaults(), socket).map_err(bind)
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        port: u16,
+        permanent: bool,
+        channel: Option<ChannelName>,
+        name: Option<String>,
+        tracks: Vec<TrackDescription>,
+        socket: std::net::UdpSocket,
+    ) -> io::Result<()> {
+        let settings = InletSettings {
+            idle_timeout: (!permanent).then_some(self.settings.idle_timeout),
+            ring: self.settings.ring,
+            ssrc: Ssrc(rand::random()),
+        };
+        let socket = {
+            let _runtime = self.runtime.enter();
+            tokio::net::UdpSocket::from_std(socket)?
+        };
+        let channel_label = channel.as_ref().map(|channel| channel.as_str().to_owned());
+        let stream =
+            Arc::new(LiveStream::new(self.streams.next_id(), port, permanent, channel, name, tracks));
+        info!(stream = %stream.id, port, channel = channel_label, permanent, "stream allocated");
+        self.streams.insert(Arc::clone(&stream));
+        self.runtime.spawn(inlet::run(Arc::clone(self), stream, socket, settings));
+        Ok(())
+    }
+
+    fn release(&self, port: u16, reason: CloseReason) -> bool {
+        let _guard = self.allocating();
+        let Some(stream) = self.streams.by_port(port).filter(|stream| !stream.permanent) else {
+            return false;
+        };
+        // Off the list at once: an ingest that comes back gets another stream, not the rest of this one.
+        self.streams.remove(stream.id);
+        stream.end(reason);
+        true
+    }
+
+    /// Takes a stream off the list for want of media, unless it was allocated again meanwhile.
+    pub(crate) fn close_idle(&self, stream: &LiveStream, allocations: u64) -> bool {
+        let _guard = self.allocating();
+        let idle = stream.allocations.load(Ordering::Acquire) == allocations;
+        if idle {
+            self.streams.remove(stream.id);
+        }
+        idle
+    }
+
+    fn allocating(&self) -> MutexGuard<'_, bool> {
+        self.allocating.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check(settings: &RelaySettings) -> Result<(), RelayError> {
+    let setting = |key, problem: &str| Err(RelayError::Setting { key, problem: problem.to_owned() });
+    if settings.rtp_ports.is_empty() || *settings.rtp_ports.start() == 0 {
+        return setting("rtp_ports", "not a range of ports");
+    }
+    if settings.ports.is_empty() || *settings.ports.start() == 0 {
+        return setting("ports", "not a range of ports");
+    }
+    if settings.permanent_port.is_some_and(|port| settings.rtp_ports.contains(&port)) {
+        return setting("permanent_port", "lies inside rtp_ports");
+    }
+    if settings.permanent_port == Some(0) {
+        return setting("permanent_port", "must not be 0");
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! One live stream as everybody but its inlet sees it, and the list of them.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -51,6 +52,8 @@ pub struct StreamSnapshot {
     pub viewers: u32,
     /// What the streamer should know, as sentences.
     pub warnings: Vec<String>,
+    /// Datagrams that were not taken, by cause.
+    pub refused: BTreeMap<&'static str, u64>,
 }
 
 /// A track at one moment.
@@ -87,11 +90,8 @@ pub(crate) struct Report {
     pub(crate) tracks: Vec<TrackSnapshot>,
     pub(crate) parameters: [Option<CodecParameters>; 2],
     pub(crate) warnings: Vec<String>,
+    pub(crate) refused: BTreeMap<&'static str, u64>,
 }
-
-/// What somebody wants from the inlet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ending(pub(crate) CloseReason);
 
 /// The shared side of a stream. The inlet's task owns everything else.
 #[derive(Debug)]
@@ -111,9 +111,11 @@ pub(crate) struct LiveStream {
     pub(crate) answers_keyframe_requests: AtomicBool,
     /// Wakes the inlet for a wish or for its end.
     pub(crate) wake: Notify,
-    ending: Mutex<Option<Ending>>,
+    ending: Mutex<Option<CloseReason>>,
     /// Bumped when the stream was allocated again: a new source may take over at once.
     pub(crate) allocations: AtomicU64,
+    /// Datagrams that the kernel dropped because the inlet did not read them in time.
+    pub(crate) kernel_drops: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +147,7 @@ impl LiveStream {
             wake: Notify::new(),
             ending: Mutex::new(None),
             allocations: AtomicU64::new(0),
+            kernel_drops: AtomicU64::new(0),
         }
     }
 
@@ -182,8 +185,13 @@ impl LiveStream {
         lock(&self.report).state
     }
 
-    pub(crate) fn set_report(&self, report: Report) {
-        *lock(&self.report) = report;
+    /// Replaces the report; `true` when something changed that others wait for: state, coding, warnings.
+    pub(crate) fn set_report(&self, report: Report) -> bool {
+        let mut present = lock(&self.report);
+        let news = (present.state, &present.parameters, &present.warnings)
+            != (report.state, &report.parameters, &report.warnings);
+        *present = report;
+        news
     }
 
     /// An ingest asked again for this stream.
@@ -200,11 +208,11 @@ impl LiveStream {
 
     /// Tells the inlet to end; the first reason stands.
     pub(crate) fn end(&self, reason: CloseReason) {
-        lock(&self.ending).get_or_insert(Ending(reason));
+        lock(&self.ending).get_or_insert(reason);
         self.wake.notify_one();
     }
 
-    pub(crate) fn ending(&self) -> Option<Ending> {
+    pub(crate) fn ending(&self) -> Option<CloseReason> {
         lock(&self.ending).clone()
     }
 
@@ -222,6 +230,7 @@ impl LiveStream {
             tracks: report.tracks,
             viewers: self.viewers.load(Ordering::Relaxed),
             warnings: report.warnings,
+            refused: report.refused,
         }
     }
 }
@@ -281,6 +290,10 @@ impl Streams {
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
     }
 
     fn find(&self, wanted: impl Fn(&LiveStream) -> bool) -> Option<Arc<LiveStream>> {

@@ -60,7 +60,8 @@ impl DtlsEndpoint {
 
     /// Takes one datagram from an ICE-validated path.
     pub fn handle_datagram(&mut self, datagram: &[u8]) {
-        if datagram.len() > MAX_DATAGRAM {
+        // An empty read would mean the end of the stream.
+        if datagram.is_empty() || datagram.len() > MAX_DATAGRAM {
             return;
         }
         match self.status {

@@ -6,6 +6,8 @@ mod endpoint;
 mod fingerprint;
 mod identity;
 mod sys;
+#[cfg(test)]
+mod tests;
 
 pub use context::DtlsContext;
 pub use endpoint::{DtlsEndpoint, DtlsStatus};

@@ -7,6 +7,8 @@ mod discovery;
 mod lite;
 mod seen;
 mod stun;
+#[cfg(test)]
+mod tests;
 
 pub use credentials::{IceCredentials, Route};
 pub use discovery::{discovery_request, parse_discovery_answer};

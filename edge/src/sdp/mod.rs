@@ -9,6 +9,8 @@ mod fragment;
 mod h264;
 mod offer;
 mod remote;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::net::SocketAddr;

@@ -14,7 +14,8 @@ use crate::dtls::Fingerprint;
 const MAX_SECTIONS: usize = 32;
 /// Fingerprints kept; one certificate has at most a few.
 const MAX_FINGERPRINTS: usize = 8;
-const MAX_MID: usize = 64;
+/// Longest word that is taken over into an answer.
+const MAX_WORD: usize = 64;
 
 /// A peer's offer or answer.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(super) struct Section {
     pub(super) receives: bool,
     rtcp_mux: bool,
     pub(super) formats: Vec<Format>,
-    /// Header extensions with ids that fit the one-byte form.
+    /// Header extensions with ids that fit the one-byte form, each id once.
     extensions: Vec<(u8, String)>,
     transport: Transport,
 }
@@ -156,8 +157,13 @@ impl Section {
             "audio" if over_srtp => Some(MediaKind::Audio),
             _ => None,
         };
+        let first_format = name.formats.first().map_or("0", String::as_str);
+        // These words go back to the peer in an answer.
+        if ![&name.media, first_format].into_iter().chain(protocol.split('/')).all(is_short_token) {
+            return Err(SdpError::Syntax("m=".to_owned()));
+        }
         let mid = values(attributes, "mid").next();
-        if mid.is_some_and(|mid| mid.is_empty() || mid.len() > MAX_MID || !mid.bytes().all(is_token_char)) {
+        if !mid.is_none_or(is_short_token) {
             return Err(SdpError::Syntax("a=mid".to_owned()));
         }
         let direction = |attributes: &[Attribute]| {
@@ -167,17 +173,14 @@ impl Section {
         Ok(Self {
             kind,
             media: name.media.clone(),
+            first_format: first_format.to_owned(),
             protocol,
-            first_format: name.formats.first().cloned().unwrap_or_else(|| "0".to_owned()),
             mid: mid.map(str::to_owned),
             rejected: name.port.value == 0 && !flag(attributes, "bundle-only"),
             receives: matches!(direction, "sendrecv" | "recvonly"),
             rtcp_mux: flag(attributes, "rtcp-mux"),
             formats: formats::read(media),
-            extensions: values(attributes, "extmap")
-                .chain(values(session, "extmap"))
-                .filter_map(extension)
-                .collect(),
+            extensions: extensions(values(attributes, "extmap").chain(values(session, "extmap"))),
             transport: Transport::read(attributes),
         })
     }
@@ -213,9 +216,24 @@ pub(super) fn is_ice(text: &str, shortest: usize) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
 
+fn is_short_token(word: &str) -> bool {
+    (1..=MAX_WORD).contains(&word.len()) && word.bytes().all(is_token_char)
+}
+
 /// Characters of a token (RFC 8866 section 9).
 pub(super) const fn is_token_char(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x27 | 0x2a | 0x2b | 0x2d | 0x2e | 0x30..=0x39 | 0x41..=0x5a | 0x5e..=0x7e)
+}
+
+/// The first extension of each id: a second one under the same id would be written into packets as the first.
+fn extensions<'a>(values: impl Iterator<Item = &'a str>) -> Vec<(u8, String)> {
+    let mut extensions: Vec<(u8, String)> = Vec::new();
+    for (id, uri) in values.filter_map(extension) {
+        if extensions.iter().all(|(known, _)| *known != id) {
+            extensions.push((id, uri));
+        }
+    }
+    extensions
 }
 
 /// `id[/direction] uri [parameters]` (RFC 8285 section 8).
@@ -240,4 +258,34 @@ fn flag(attributes: &[Attribute], key: &str) -> bool {
 /// Parser errors quote their input; a peer's line must not fill our logs.
 fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_go_back_to_the_peer_are_tokens() {
+        let read = |media: &str| {
+            let remote =
+                Remote::parse(&format!("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n{media}\r\n"));
+            remote.map(|remote| remote.sections.len())
+        };
+        assert_eq!(read("m=application 9 UDP/DTLS/SCTP webrtc-datachannel"), Ok(1));
+        for media in [
+            "m=video 9 UDP/TLS/RTP/SAVPF \0",
+            "m=application 9 UDP/DTLS/SCTP web\u{7f}rtc",
+            "m=application 9 UDP/DTLS/SCTP web\u{e9}",
+            &format!("m=application 9 UDP/DTLS/SCTP {}", "x".repeat(65)),
+        ] {
+            assert_eq!(read(media), Err(SdpError::Syntax("m=".to_owned())), "{media:?}");
+        }
+    }
+
+    #[test]
+    fn one_extension_for_each_id() {
+        let values = ["1 urn:a", "2/sendrecv urn:b x=y", "1 urn:c", "15 urn:d", "0 urn:e", "x urn:f", "3"];
+        let expected = [(1, "urn:a".to_owned()), (2, "urn:b".to_owned())];
+        assert_eq!(extensions(values.into_iter()), expected);
+    }
 }

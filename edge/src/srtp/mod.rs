@@ -6,6 +6,8 @@ mod keys;
 mod replay;
 mod rtcp;
 mod rtp;
+#[cfg(test)]
+mod tests;
 
 pub use keys::{MasterKey, Profile, SrtpKeys};
 pub use rtcp::{RtcpOpener, RtcpSealer};

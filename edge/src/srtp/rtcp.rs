@@ -12,9 +12,9 @@ const ENCRYPTED: u32 = 1 << 31;
 
 /// Seals compound RTCP packets, numbering them as it goes.
 pub struct RtcpSealer {
-    cipher: SessionCipher,
+    pub(super) cipher: SessionCipher,
     /// One counter for all our sources: what must not repeat is the pair, and a gap harms nobody.
-    next_index: u32,
+    pub(super) next_index: u32,
 }
 
 impl RtcpSealer {
@@ -72,7 +72,11 @@ impl RtcpOpener {
     /// # Errors
     /// Never for keys that came out of a handshake.
     pub fn new(key: &MasterKey) -> Result<Self, SrtpError> {
-        Ok(Self { cipher: SessionCipher::new(key, kdf::RTCP)?, sources: Sources::new() })
+        SessionCipher::new(key, kdf::RTCP).map(Self::with)
+    }
+
+    pub(super) const fn with(cipher: SessionCipher) -> Self {
+        Self { cipher, sources: Sources::new() }
     }
 
     /// Opens a packet in place and returns the plain compound packet.

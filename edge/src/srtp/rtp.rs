@@ -27,7 +27,7 @@ impl PacketIndex {
 
 /// Seals RTP packets of any number of sources under one key.
 pub struct RtpSealer {
-    cipher: SessionCipher,
+    pub(super) cipher: SessionCipher,
 }
 
 impl RtpSealer {
@@ -103,7 +103,11 @@ impl RtpOpener {
     /// # Errors
     /// Never for keys that came out of a handshake.
     pub fn new(key: &MasterKey) -> Result<Self, SrtpError> {
-        Ok(Self { cipher: SessionCipher::new(key, kdf::RTP)?, sources: Sources::new() })
+        SessionCipher::new(key, kdf::RTP).map(Self::with)
+    }
+
+    pub(super) const fn with(cipher: SessionCipher) -> Self {
+        Self { cipher, sources: Sources::new() }
     }
 
     /// Opens a packet in place; the plain packet is `packet[..n]` for the returned `n`.

@@ -130,15 +130,15 @@ export class ViewerSession {
   }
 
   /** Tries again now instead of later: the viewer asked for it, or the network is back. */
-  nudge(): void {
+  readonly nudge = (): void => {
     const { kind } = this.#shown.snapshot().state;
     if (this.#running && this.#parts.hasWebRtc && (this.#retryTimer !== undefined || kind === "failed")) this.#attempt();
-  }
+  };
 
   /** The video element has shown a picture of the newest stream. */
-  pictureShown(stream: MediaStream): void {
+  readonly pictureShown = (stream: MediaStream): void => {
     if (this.#client && stream === this.#shown.snapshot().stream) this.#onPicture();
-  }
+  };
 
   #attempt(): void {
     this.#leave();

@@ -1,0 +1,423 @@
+//! The inlet: whatever publishers send to one stream's port becomes one continuous stream here.
+//!
+//! A sans-IO machine: datagrams and time go in, feed items and RTCP come out. `shell` gives it a socket.
+
+mod arrivals;
+mod counters;
+mod gate;
+mod health;
+mod keyframes;
+mod latch;
+mod output;
+mod reception;
+mod shell;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod track;
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use heliograph_media::{
+    ClockRate, Ssrc,
+    rtcp::{self, Rtcp},
+    rtp::RtpHeader,
+};
+
+pub(crate) use self::shell::run;
+use self::{
+    counters::{Counters, Refused},
+    health::Symptoms,
+    keyframes::KeyframeRequests,
+    latch::Latch,
+    output::Output,
+    timeline::Timeline,
+    track::{Taken, TrackInlet},
+};
+use crate::{
+    CodecParameters, FeedItem, RingLimits, StreamState, Track, TrackDescription, TrackSnapshot,
+    stream::Report,
+};
+
+/// No media for so long: the stream is away.
+const AWAY: Duration = Duration::from_secs(1);
+/// While media flows, and while it does not.
+const TICK: Duration = Duration::from_millis(100);
+const SLOW_TICK: Duration = Duration::from_secs(1);
+/// Between receiver reports.
+const REPORTS: Duration = Duration::from_secs(1);
+/// Pictures are counted over at least so long.
+const PICTURES: Duration = Duration::from_secs(2);
+/// So long after it happened a loss in the kernel is worth a warning.
+const KERNEL_DROPS: Duration = Duration::from_secs(30);
+
+/// What an inlet needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InletSettings {
+    /// Silence that ends the stream; `None` for a permanent one.
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) ring: RingLimits,
+    /// The relay's own SSRC in receiver reports.
+    pub(crate) ssrc: Ssrc,
+}
+
+/// RTCP to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Transmit {
+    pub(crate) to: SocketAddr,
+    pub(crate) packet: Vec<u8>,
+}
+
+/// One stream's inlet.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    settings: InletSettings,
+    tracks: [Option<TrackInlet>; 2],
+    latches: [Latch; 2],
+    /// Where RTCP of a track's publisher came from.
+    rtcp_from: [Option<SocketAddr>; 2],
+    timeline: Timeline,
+    keyframes: KeyframeRequests,
+    counters: Counters,
+    output: Output,
+    transmits: Vec<Transmit>,
+    state: StreamState,
+    /// Newest valid media packet, else when waiting began.
+    heard: Instant,
+    delivered: Option<Instant>,
+    media_since: Option<Instant>,
+    next_tick: Instant,
+    next_reports: Instant,
+    pictures: (Instant, u64, Option<f64>),
+    kernel_drops: Option<Instant>,
+}
+
+impl Inlet {
+    pub(crate) fn new(now: Instant, settings: InletSettings, tracks: &[TrackDescription]) -> Self {
+        let mut inlet = Self {
+            settings,
+            tracks: [None, None],
+            latches: Default::default(),
+            rtcp_from: [None; 2],
+            timeline: Timeline::new([ClockRate::VIDEO, ClockRate::OPUS]),
+            keyframes: KeyframeRequests::default(),
+            counters: Counters::default(),
+            output: Output::default(),
+            transmits: Vec::new(),
+            state: StreamState::Waiting,
+            heard: now,
+            delivered: None,
+            media_since: None,
+            next_tick: now,
+            next_reports: now + REPORTS,
+            pictures: (now, 0, None),
+            kernel_drops: None,
+        };
+        inlet.describe(tracks);
+        inlet
+    }
+
+    /// The stream was allocated again: its tracks may be others, and its source need not wait for silence.
+    pub(crate) fn allocated_again(&mut self, now: Instant, tracks: &[TrackDescription]) {
+        self.heard = self.heard.max(now);
+        self.describe(tracks);
+        for latch in &mut self.latches {
+            latch.reopen();
+        }
+    }
+
+    /// Takes a datagram.
+    pub(crate) fn on_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &Bytes) {
+        if rtcp::is_rtcp(datagram) {
+            return self.on_rtcp(now, from, datagram);
+        }
+        let Ok(header) = RtpHeader::parse(datagram) else { return self.counters.add(Refused::NotRtp) };
+        let track = Track::ALL.into_iter().find(|track| {
+            self.tracks[track.index()]
+                .as_ref()
+                .is_some_and(|inlet| inlet.payload_type() == Some(header.payload_type))
+        });
+        let Some(track) = track else { return self.counters.add(Refused::PayloadType) };
+        let Some(inlet) = &mut self.tracks[track.index()] else { return };
+        let new_session = inlet.ssrc() != Some(header.ssrc);
+        if !self.latches[track.index()].accepts(now, from, new_session) {
+            return inlet.counters.add(Refused::ForeignSource);
+        }
+        let before = inlet.ssrc();
+        let payload = datagram.slice(header.payload.clone());
+        let taken = inlet.on_packet(now, &header, payload, &mut self.timeline, &mut self.output);
+        if taken == Taken::No {
+            return;
+        }
+        if self.latches[track.index()].hold(now, from) {
+            self.rtcp_from[track.index()] = None;
+        }
+        let new_session = inlet.ssrc() != before;
+        if track == Track::Video {
+            if new_session {
+                self.keyframes.forget();
+            }
+            match taken {
+                Taken::Delivered { keyframe: true } => self.keyframes.keyframe(now),
+                // A session that begins in the middle of a picture group: perhaps the publisher can help.
+                Taken::Held { in_vain: true } => self.request_keyframe(now),
+                _ => {}
+            }
+        }
+        self.heard = now;
+        self.clocks();
+        if let Taken::Delivered { .. } = taken {
+            self.on_delivered(now);
+        }
+    }
+
+    /// Somebody wants a keyframe; the publisher is asked if that makes sense.
+    pub(crate) fn request_keyframe(&mut self, now: Instant) {
+        let Some(ssrc) = self.tracks[Track::Video.index()].as_ref().and_then(TrackInlet::ssrc) else {
+            return;
+        };
+        let Some(to) = self.rtcp_destination(Track::Video) else { return };
+        if self.keyframes.wish(now) {
+            let mut packet = Vec::new();
+            // A report in front, as RFC 3550 section 6.1 wants it: not every sender accepts less.
+            rtcp::write_receiver_report(&mut packet, self.settings.ssrc, &[]);
+            rtcp::write_pli(&mut packet, self.settings.ssrc, ssrc);
+            self.transmits.push(Transmit { to, packet });
+        }
+    }
+
+    /// The publisher has been seen to answer wishes for keyframes.
+    pub(crate) fn answers_keyframe_requests(&self) -> bool {
+        self.keyframes.answered()
+    }
+
+    /// The kernel dropped datagrams of this stream.
+    pub(crate) fn on_kernel_drops(&mut self, now: Instant) {
+        self.kernel_drops = Some(now);
+    }
+
+    /// When to call [`Inlet::on_tick`] at the latest.
+    pub(crate) fn next_tick(&self) -> Instant {
+        self.next_tick
+    }
+
+    /// Time passes.
+    pub(crate) fn on_tick(&mut self, now: Instant) {
+        self.next_tick = now + if self.state == StreamState::Live { TICK } else { SLOW_TICK };
+        for track in self.tracks.iter_mut().flatten() {
+            track.tick(now, &mut self.output);
+        }
+        self.timeline.tick(now);
+        self.keyframes.tick(now);
+        self.clocks();
+        if self.state == StreamState::Live
+            && self.delivered.is_some_and(|newest| now.saturating_duration_since(newest) >= AWAY)
+        {
+            self.state = StreamState::Away;
+            self.media_since = None;
+            self.output.push(FeedItem::Away);
+        }
+        if now >= self.next_reports {
+            self.next_reports = now + REPORTS;
+            if self.state == StreamState::Live {
+                self.write_reports(now);
+            }
+        }
+        self.count_pictures(now);
+    }
+
+    /// Nothing valid came for the idle time: the stream should close.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        self.settings.idle_timeout.is_some_and(|limit| now.saturating_duration_since(self.heard) >= limit)
+    }
+
+    /// Whether media flows.
+    pub(crate) fn state(&self) -> StreamState {
+        self.state
+    }
+
+    /// What happened since the last call, for the readers.
+    pub(crate) fn take_items(&mut self) -> Vec<FeedItem> {
+        self.output.take()
+    }
+
+    /// RTCP to send.
+    pub(crate) fn take_transmits(&mut self) -> Vec<Transmit> {
+        std::mem::take(&mut self.transmits)
+    }
+
+    /// Datagrams that a sound sender would not have sent.
+    pub(crate) fn malformed(&self) -> u64 {
+        self.all_counters().malformed()
+    }
+
+    /// For snapshots.
+    pub(crate) fn report(&self, now: Instant) -> Report {
+        let tracks = self.tracks.iter().flatten().filter(|track| track.payload_type().is_some());
+        Report {
+            state: self.state,
+            tracks: tracks.map(|track| self.track_snapshot(now, track)).collect(),
+            parameters: [0, 1].map(|index| self.tracks[index].as_ref().and_then(|t| t.parameters().cloned())),
+            warnings: self.symptoms(now).sentences(
+                now,
+                self.settings.ring.keyframe_run_max,
+                self.settings.ring.keyframe_run_bytes,
+            ),
+            refused: self.all_counters().by_label(),
+        }
+    }
+
+    fn describe(&mut self, tracks: &[TrackDescription]) {
+        for track in Track::ALL {
+            let description = tracks.iter().find(|description| Track::from(description.kind) == track);
+            match (&mut self.tracks[track.index()], description) {
+                (Some(inlet), description) => inlet.describe(description),
+                (slot @ None, Some(description)) => *slot = Some(TrackInlet::new(description)),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn on_delivered(&mut self, now: Instant) {
+        self.delivered = Some(now);
+        self.media_since.get_or_insert(now);
+        match self.state {
+            StreamState::Live => {}
+            StreamState::Waiting => self.state = StreamState::Live,
+            StreamState::Away => {
+                self.state = StreamState::Live;
+                self.output.push(FeedItem::Back);
+            }
+        }
+        self.next_tick = self.next_tick.min(now + TICK);
+    }
+
+    /// Says where the tracks lie on the relay's clock, if that is news.
+    fn clocks(&mut self) {
+        if !self.timeline.take_change() {
+            return;
+        }
+        for track in Track::ALL {
+            if let Some(clock) = self.timeline.clock(track) {
+                self.output.push(FeedItem::Clock { track, clock });
+            }
+        }
+    }
+
+    fn on_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let held = |latch: &Latch| latch.source().is_some_and(|source| source.ip() == from.ip());
+        let known = self.latches.iter().any(held);
+        if !known && self.latches.iter().any(|latch| latch.source().is_some()) {
+            return self.counters.add(Refused::ForeignRtcp);
+        }
+        let Ok(packets) = rtcp::parse_compound(datagram) else { return self.counters.add(Refused::BadRtcp) };
+        for packet in packets {
+            let Rtcp::SenderReport { ssrc, ntp, rtp_timestamp, .. } = packet else { continue };
+            self.timeline.report(ssrc, ntp, rtp_timestamp);
+            for (index, inlet) in self.tracks.iter_mut().enumerate() {
+                let Some(inlet) = inlet.as_mut().filter(|inlet| inlet.ssrc() == Some(ssrc)) else { continue };
+                if let Some(reception) = inlet.reception() {
+                    reception.sender_report(now, ntp);
+                }
+                if known {
+                    self.rtcp_from[index] = Some(from);
+                }
+            }
+        }
+        self.clocks();
+    }
+
+    fn rtcp_destination(&self, track: Track) -> Option<SocketAddr> {
+        self.rtcp_from[track.index()].or_else(|| self.latches[track.index()].source())
+    }
+
+    fn write_reports(&mut self, now: Instant) {
+        let mut reports: Vec<(SocketAddr, Vec<rtcp::ReportBlock>)> = Vec::new();
+        for track in Track::ALL {
+            let Some(to) = self.rtcp_destination(track) else { continue };
+            let Some(reception) = self.tracks[track.index()].as_mut().and_then(TrackInlet::reception) else {
+                continue;
+            };
+            let block = reception.block(now);
+            match reports.iter_mut().find(|(other, _)| *other == to) {
+                Some((_, blocks)) => blocks.push(block),
+                None => reports.push((to, vec![block])),
+            }
+        }
+        for (to, blocks) in reports {
+            let mut packet = Vec::new();
+            rtcp::write_receiver_report(&mut packet, self.settings.ssrc, &blocks);
+            rtcp::write_sdes_cname(&mut packet, self.settings.ssrc, "relay");
+            self.transmits.push(Transmit { to, packet });
+        }
+    }
+
+    fn count_pictures(&mut self, now: Instant) {
+        let Some(video) = &self.tracks[Track::Video.index()] else { return };
+        let (since, before, _) = self.pictures;
+        let passed = now.saturating_duration_since(since);
+        if passed >= PICTURES {
+            #[expect(clippy::cast_precision_loss, reason = "a picture rate needs few digits")]
+            let rate = (video.frames - before) as f64 / passed.as_secs_f64();
+            self.pictures = (now, video.frames, (rate > 0.0).then_some((rate * 100.0).round() / 100.0));
+        }
+    }
+
+    fn all_counters(&self) -> Counters {
+        let mut all = self.counters.clone();
+        self.tracks.iter().flatten().for_each(|track| all.merge(&track.counters));
+        all
+    }
+
+    fn track_snapshot(&self, now: Instant, track: &TrackInlet) -> TrackSnapshot {
+        let video = match track.parameters() {
+            Some(CodecParameters::H264(parameters)) => Some(parameters),
+            _ => None,
+        };
+        let is_video = track.codec().kind() == heliograph_media::MediaKind::Video;
+        TrackSnapshot {
+            kind: track.codec().kind(),
+            codec: track.codec(),
+            payload_type: track.payload_type().map_or(0, heliograph_media::PayloadType::get),
+            profile_level_id: video.map(|parameters| parameters.profile_level_id),
+            width: video.map(|parameters| parameters.width),
+            height: video.map(|parameters| parameters.height),
+            fps: video.and_then(|parameters| parameters.fps).or(self.pictures.2.filter(|_| is_video)),
+            bitrate_bps: track.rate.rate(now).as_bps(),
+            packets: track.packets,
+            lost: track.lost,
+            malformed: track.counters.malformed(),
+        }
+    }
+
+    fn symptoms(&self, now: Instant) -> Symptoms {
+        let heard = |track: Track| {
+            self.tracks[track.index()]
+                .as_ref()
+                .filter(|inlet| inlet.payload_type().is_some())
+                .map(|inlet| inlet.heard)
+        };
+        let video = self.tracks[Track::Video.index()].as_ref();
+        let flows = self.state == StreamState::Live;
+        Symptoms {
+            media_since: self.media_since,
+            video: heard(Track::Video),
+            audio: heard(Track::Audio),
+            held_since: video
+                .filter(|video| video.heard.is_some_and(|heard| now.saturating_duration_since(heard) < AWAY))
+                .and_then(TrackInlet::held_since),
+            keyframe: video.filter(|_| flows).and_then(|video| video.keyframe),
+            run_bytes: video.filter(|_| flows).map_or(0, |video| video.run_bytes),
+            b_frames: video.is_some_and(|video| video.b_frames),
+            kernel_drops: self
+                .kernel_drops
+                .is_some_and(|dropped| now.saturating_duration_since(dropped) < KERNEL_DROPS),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What an inlet has to say to its readers, gathered per burst.
+
+use std::sync::Arc;
+
+use crate::{FeedItem, Packet, Track};
+
+/// Items in order, packets of a track in runs.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    items: Vec<FeedItem>,
+}
+
+impl Output {
+    pub(super) fn push(&mut self, item: FeedItem) {
+        self.items.push(item);
+    }
+
+    /// Adds a packet to its track's newest run. Runs of the two tracks may pass each other, but no run passes
+    /// any other item.
+    pub(super) fn packet(&mut self, track: Track, packet: Arc<Packet>) {
+        let newest_two = self.items.iter_mut().rev().take(2);
+        for item in newest_two {
+            match item {
+                FeedItem::Packets { track: of, packets } if *of == track => return packets.push(packet),
+                FeedItem::Packets { .. } => {}
+                _ => break,
+            }
+        }
+        self.items.push(FeedItem::Packets { track, packets: vec![packet] });
+    }
+
+    pub(super) fn take(&mut self) -> Vec<FeedItem> {
+        std::mem::take(&mut self.items)
+    }
+}

@@ -1,0 +1,422 @@
+//! The stream's one timeline: where each publisher session lies on it, and where it lies on the relay's clock.
+//!
+//! Three kinds of time meet here. *Source* timestamps are what a publisher writes. *Ring* timestamps are what
+//! readers get: they go on across sessions, and within a session they advance exactly as the source's do.
+//! *Presentation* time, in nanoseconds, is common to both tracks: what belongs together has the same one.
+//! A track's `skew` says how its ring timestamps lie on presentation time; what is learned late about a
+//! publisher's audio and video changes only that, never a timestamp already handed out.
+
+use std::time::{Duration, Instant};
+
+use heliograph_media::{ClockRate, NtpTime, Ssrc};
+
+use crate::{Track, TrackClock};
+
+/// Where presentation time begins: far enough from zero that nothing before the first packet is negative.
+const BEGINNING: i64 = 600 * SECOND;
+/// A track that starts anew so soon after the other one belongs to the same publisher session.
+const JOIN: Duration = Duration::from_secs(5);
+/// Over so long the quickest packet decides where a track lies.
+const WINDOW: Duration = Duration::from_secs(2);
+/// Sender reports and shared zero points that disagree with the arrival times by more than this are wrong.
+const PLAUSIBLE: i64 = 5 * SECOND;
+/// Corrections of lip sync smaller than this are noise.
+const NOISE: i64 = MILLISECOND;
+/// Once aligned by sender reports, a different opinion has to be confirmed and larger than this.
+const CHANGE_OF_MIND: i64 = 5 * MILLISECOND;
+/// Drift between the publisher's clock and ours is followed by so much per window.
+const SLEW: i64 = MILLISECOND;
+/// Beyond this it is no drift: the publisher paused or caught up.
+const STEP: i64 = 200 * MILLISECOND;
+
+const SECOND: i64 = 1_000_000_000;
+const MILLISECOND: i64 = 1_000_000;
+
+#[derive(Debug)]
+pub(super) struct Timeline {
+    lines: [Line; 2],
+    session: Option<Session>,
+    /// Presentation time on the relay's clock: this moment is that time.
+    at: Option<(Instant, i64)>,
+    /// Sender reports that came before the first packet of their source.
+    early: [Option<(Ssrc, NtpTime, u32)>; 4],
+    early_next: usize,
+    changed: bool,
+}
+
+/// A publisher's life from one start to the next.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    number: u64,
+    /// First packet of either track ...
+    began: Instant,
+    /// ... and its presentation time.
+    presentation: i64,
+    basis: Basis,
+    /// A longer correction of the common clock is fine until the first window is over.
+    settled: bool,
+}
+
+/// How well audio and video of a session are known to fit together, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Basis {
+    /// By the moments the first packets came.
+    FirstArrival,
+    /// By the quickest packets of the first seconds.
+    QuickestArrival,
+    /// Both started counting near zero: an encoder that counts from one instant (FTL).
+    SharedZero,
+    /// By sender reports of both.
+    Reports,
+}
+
+#[derive(Debug)]
+struct Line {
+    rate: ClockRate,
+    /// Presentation time minus ring timestamp, nanoseconds.
+    skew: i64,
+    /// Newest packet handed out: ring timestamp and arrival.
+    last: Option<(u64, Instant)>,
+    run: Option<Run>,
+    window: Window,
+}
+
+/// A track within one session.
+#[derive(Debug)]
+struct Run {
+    session: u64,
+    ssrc: Ssrc,
+    first: u64,
+    newest: u64,
+    newest_at: Instant,
+    /// Ring timestamp minus source timestamp, ticks.
+    shift: i64,
+    /// Newest sender report: wall clock and source timestamp.
+    report: Option<(NtpTime, u64)>,
+    doubt: Option<i64>,
+}
+
+/// Smallest delay over consecutive stretches of time.
+#[derive(Debug, Default)]
+struct Window {
+    since: Option<Instant>,
+    smallest: i64,
+    /// Of the last whole stretch, and when that ended.
+    whole: Option<(i64, Instant)>,
+}
+
+impl Window {
+    /// What the last stretch said, unless the track has stopped since.
+    fn recent(&self, now: Instant) -> Option<i64> {
+        self.whole.filter(|(_, ended)| now.saturating_duration_since(*ended) < WINDOW).map(|(delay, _)| delay)
+    }
+
+    fn shift(&mut self, by: i64) {
+        self.smallest -= by;
+        if let Some((delay, _)) = &mut self.whole {
+            *delay -= by;
+        }
+    }
+}
+
+impl Timeline {
+    pub(super) fn new(rates: [ClockRate; 2]) -> Self {
+        let line = |rate| Line { rate, skew: 0, last: None, run: None, window: Window::default() };
+        Self {
+            lines: rates.map(line),
+            session: None,
+            at: None,
+            early: [None; 4],
+            early_next: 0,
+            changed: false,
+        }
+    }
+
+    /// A source starts (or starts anew) with this packet.
+    pub(super) fn begin(&mut self, track: Track, now: Instant, ssrc: Ssrc, timestamp: u32) {
+        let first = u64::from(timestamp) + (1 << 32);
+        let joins = self.session.filter(|session| {
+            self.lines[track.index()].run.as_ref().is_none_or(|run| run.session != session.number)
+                && now.saturating_duration_since(session.began) <= JOIN
+        });
+        let number = joins.or(self.session).map_or(0, |session| session.number + u64::from(joins.is_none()));
+        let report = self
+            .early
+            .iter()
+            .flatten()
+            .find(|early| early.0 == ssrc)
+            .map(|&(_, ntp, wire)| (ntp, extend(first, wire)));
+        self.lines[track.index()].run = Some(Run {
+            session: number,
+            ssrc,
+            first,
+            newest: first,
+            newest_at: now,
+            shift: 0,
+            report,
+            doubt: None,
+        });
+        self.lines[track.index()].window = Window::default();
+        let presentation = match joins {
+            Some(session) => self.join(track, session, now),
+            None => self.open(number, now),
+        };
+        let line = &mut self.lines[track.index()];
+        let mut ring = line.rate_ticks(presentation - line.skew);
+        if let Some((last, _)) = line.last
+            && ring <= last
+        {
+            // Timestamps only go forward; the skew keeps the truth.
+            ring = last + 1;
+            line.skew = presentation - nanoseconds(ring, line.rate);
+        }
+        if let Some(run) = &mut line.run {
+            run.shift = ring.wrapping_sub(first).cast_signed();
+        }
+        self.changed = true;
+    }
+
+    /// The ring timestamp of a packet. `newest`: it has the highest sequence number so far.
+    pub(super) fn place(&mut self, track: Track, now: Instant, timestamp: u32, newest: bool) -> u64 {
+        let line = &mut self.lines[track.index()];
+        let Some(run) = &mut line.run else { return 0 };
+        let source = extend(run.newest, timestamp);
+        let ring = source.wrapping_add_signed(run.shift);
+        if newest {
+            run.newest = source;
+            run.newest_at = now;
+            if let Some((at, presentation)) = self.at {
+                let delay = since(now, at) - (nanoseconds(ring, line.rate) + line.skew - presentation);
+                let window = &mut line.window;
+                match window.since {
+                    Some(_) => window.smallest = window.smallest.min(delay),
+                    None => (window.since, window.smallest) = (Some(now), delay),
+                }
+            }
+        }
+        ring
+    }
+
+    /// A packet went to the readers.
+    pub(super) fn delivered(&mut self, track: Track, ring: u64, arrival: Instant) {
+        let last = &mut self.lines[track.index()].last;
+        if last.is_none_or(|(newest, _)| ring >= newest) {
+            *last = Some((ring, arrival));
+        }
+    }
+
+    /// How far a source timestamp lies after the newest one, nanoseconds, and how long ago that one came.
+    pub(super) fn step(&self, track: Track, now: Instant, timestamp: u32) -> Option<(i64, Duration)> {
+        let line = &self.lines[track.index()];
+        let run = line.run.as_ref()?;
+        let source = extend(run.newest, timestamp);
+        let step = nanoseconds(source, line.rate) - nanoseconds(run.newest, line.rate);
+        Some((step, now.saturating_duration_since(run.newest_at)))
+    }
+
+    /// A sender report. Whose it is, only its SSRC says.
+    pub(super) fn report(&mut self, ssrc: Ssrc, ntp: NtpTime, timestamp: u32) {
+        if ntp == NtpTime::default() {
+            return; // A sender without a wall clock (RFC 3550 section 6.4.1).
+        }
+        let run = self.lines.iter_mut().filter_map(|line| line.run.as_mut()).find(|run| run.ssrc == ssrc);
+        let Some(run) = run else {
+            self.early[self.early_next] = Some((ssrc, ntp, timestamp));
+            self.early_next = (self.early_next + 1) % self.early.len();
+            return;
+        };
+        run.report = Some((ntp, extend(run.newest, timestamp)));
+        self.align_by_reports();
+    }
+
+    /// Time passes.
+    pub(super) fn tick(&mut self, now: Instant) {
+        let mut over = false;
+        for line in &mut self.lines {
+            let window = &mut line.window;
+            if window.since.is_some_and(|since| now.saturating_duration_since(since) >= WINDOW) {
+                window.whole = Some((window.smallest, now));
+                window.since = None;
+                over = true;
+            }
+        }
+        if over {
+            self.align_by_arrival(now);
+            self.follow_drift(now);
+        }
+    }
+
+    /// Whether the clocks are other ones than at the last call.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Where a track lies on the relay's clock; `None` before its first packet.
+    pub(super) fn clock(&self, track: Track) -> Option<TrackClock> {
+        let line = &self.lines[track.index()];
+        line.run.as_ref()?;
+        let (at, presentation) = self.at?;
+        Some(TrackClock { at, timestamp: line.rate_ticks(presentation - line.skew), rate: line.rate })
+    }
+
+    /// Opens a session: the timeline goes on where relay time has got to since the last packets.
+    fn open(&mut self, number: u64, now: Instant) -> i64 {
+        let presentation = self
+            .lines
+            .iter()
+            .filter_map(|line| {
+                let (ring, arrival) = line.last?;
+                Some(nanoseconds(ring, line.rate) + line.skew + since(now, arrival))
+            })
+            .max()
+            .unwrap_or(BEGINNING);
+        self.session =
+            Some(Session { number, began: now, presentation, basis: Basis::FirstArrival, settled: false });
+        self.at.get_or_insert((now, presentation));
+        presentation
+    }
+
+    /// Presentation time of the first packet of the session's second track.
+    fn join(&mut self, track: Track, session: Session, now: Instant) -> i64 {
+        let by_arrival = session.presentation + since(now, session.began);
+        let plausible = |time: &i64| (time - by_arrival).abs() <= PLAUSIBLE;
+        let by_reports = self.by_reports(track, session.number).filter(plausible);
+        let by_zero = self.by_zero(track, session.number).filter(plausible);
+        let (time, basis) = match (by_reports, by_zero) {
+            (Some(time), _) => (time, Basis::Reports),
+            (None, Some(time)) => (time, Basis::SharedZero),
+            (None, None) => (by_arrival, Basis::FirstArrival),
+        };
+        self.session = Some(Session { basis, ..session });
+        time
+    }
+
+    fn by_reports(&self, track: Track, session: u64) -> Option<i64> {
+        let (line, run) = self.running(track, session)?;
+        let (other_line, other) = self.running(track.other(), session)?;
+        let (ntp, source) = run.report?;
+        let (other_ntp, other_source) = other.report?;
+        let into = nanoseconds(run.first, line.rate) - nanoseconds(source, line.rate);
+        Some(other_line.presentation(other, other_source) + ntp_difference(ntp, other_ntp) + into)
+    }
+
+    fn by_zero(&self, track: Track, session: u64) -> Option<i64> {
+        let (line, run) = self.running(track, session)?;
+        let (other_line, other) = self.running(track.other(), session)?;
+        let early = |line: &Line, run: &Run| run.first - (1 << 32) < u64::from(line.rate.get());
+        (early(line, run) && early(other_line, other))
+            .then(|| other_line.presentation(other, 1 << 32) + nanoseconds(run.first - (1 << 32), line.rate))
+    }
+
+    fn running(&self, track: Track, session: u64) -> Option<(&Line, &Run)> {
+        let line = &self.lines[track.index()];
+        line.run.as_ref().filter(|run| run.session == session).map(|run| (line, run))
+    }
+
+    fn align_by_reports(&mut self) {
+        let Some(session) = self.session else { return };
+        let [video, audio] = &self.lines;
+        let (Some(video_run), Some(audio_run)) = (&video.run, &audio.run) else { return };
+        let (Some(video_report), Some(audio_report)) = (video_run.report, audio_run.report) else { return };
+        let said = ntp_difference(video_report.0, audio_report.0);
+        let placed =
+            video.presentation(video_run, video_report.1) - audio.presentation(audio_run, audio_report.1);
+        let off = said - placed;
+        if off.abs() > PLAUSIBLE {
+            return;
+        }
+        let doubt = if session.basis < Basis::Reports {
+            self.session = Some(Session { basis: Basis::Reports, ..session });
+            if off.abs() >= NOISE {
+                self.move_video(off);
+            }
+            None
+        } else if off.abs() < CHANGE_OF_MIND {
+            None
+        } else if video_run.doubt.is_some_and(|doubt| (doubt - off).abs() < CHANGE_OF_MIND) {
+            self.move_video(off);
+            None
+        } else {
+            Some(off)
+        };
+        if let Some(run) = &mut self.lines[Track::Video.index()].run {
+            run.doubt = doubt;
+        }
+    }
+
+    /// Nothing better is known: the quickest packets of both tracks took equally long.
+    fn align_by_arrival(&mut self, now: Instant) {
+        let Some(session) = self.session.filter(|session| session.basis == Basis::FirstArrival) else {
+            return;
+        };
+        let [Some(video), Some(audio)] = [0, 1].map(|index| self.lines[index].window.recent(now)) else {
+            return;
+        };
+        self.session = Some(Session { basis: Basis::QuickestArrival, ..session });
+        let off = video - audio;
+        if (NOISE..=PLAUSIBLE).contains(&off.abs()) {
+            self.move_video(off);
+        }
+    }
+
+    /// Sound is the reference: ears notice its corrections, eyes do not.
+    fn move_video(&mut self, by: i64) {
+        let video = &mut self.lines[Track::Video.index()];
+        video.skew += by;
+        video.window.shift(by);
+        self.changed = true;
+    }
+
+    /// Both tracks move alike, so that this cannot disturb lip sync.
+    fn follow_drift(&mut self, now: Instant) {
+        let Some(late) = self.lines.iter().filter_map(|line| line.window.recent(now)).min() else { return };
+        let settled =
+            self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.settled, true));
+        let step = if settled && late.abs() <= STEP { late.clamp(-SLEW, SLEW) } else { late };
+        let Some((_, presentation)) = &mut self.at else { return };
+        if step.abs() < MILLISECOND / 20 {
+            return;
+        }
+        *presentation -= step;
+        for line in &mut self.lines {
+            line.window.shift(step);
+        }
+        self.changed = true;
+    }
+}
+
+impl Line {
+    fn presentation(&self, run: &Run, source: u64) -> i64 {
+        nanoseconds(source.wrapping_add_signed(run.shift), self.rate) + self.skew
+    }
+
+    fn rate_ticks(&self, nanoseconds: i64) -> u64 {
+        self.rate.ticks(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)))
+    }
+}
+
+/// The 64-bit timestamp with these low bits that lies nearest to `reference`.
+fn extend(reference: u64, wire: u32) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "the wire value is the low 32 bits")]
+    let distance = wire.wrapping_sub(reference as u32).cast_signed();
+    reference.wrapping_add_signed(i64::from(distance))
+}
+
+fn nanoseconds(ticks: u64, rate: ClockRate) -> i64 {
+    i64::try_from(rate.duration(ticks).as_nanos()).unwrap_or(i64::MAX / 4)
+}
+
+/// Signed distance of two moments.
+fn since(now: Instant, then: Instant) -> i64 {
+    let part = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX / 4);
+    part(now.saturating_duration_since(then)) - part(then.saturating_duration_since(now))
+}
+
+/// Signed distance of two wall clock times, right across the wrap of 2036.
+fn ntp_difference(a: NtpTime, b: NtpTime) -> i64 {
+    match (a.since(b), b.since(a)) {
+        (Some(later), _) => i64::try_from(later.as_nanos()).unwrap_or(i64::MAX / 4),
+        (None, Some(earlier)) => -i64::try_from(earlier.as_nanos()).unwrap_or(i64::MAX / 4),
+        (None, None) => 0,
+    }
+}

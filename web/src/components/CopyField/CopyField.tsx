@@ -1,0 +1,43 @@
+import { useRef, useState } from "react";
+import { strings } from "../../strings";
+import { Icon } from "../Icon/Icon";
+import styles from "./CopyField.module.css";
+
+interface Props {
+  readonly text: string;
+  /** What the text is, for those who do not see where it stands. */
+  readonly label: string;
+}
+
+/** A line of text to take along. */
+export function CopyField({ text, label }: Props) {
+  const code = useRef<HTMLElement>(null);
+  const [outcome, setOutcome] = useState<"none" | "copied" | "failed">("none");
+  const words = { none: strings.empty.copy, copied: strings.empty.copied, failed: strings.empty.copyFailed }[outcome];
+
+  const copy = async (): Promise<void> => {
+    const copied = await writeClipboard(text);
+    setOutcome(copied ? "copied" : "failed");
+    if (!copied && code.current) window.getSelection()?.selectAllChildren(code.current);
+  };
+
+  return (
+    <span className={styles["field"]}>
+      <code ref={code}>{text}</code>
+      <button type="button" aria-label={`${strings.empty.copy}: ${label}`} onClick={() => void copy()}>
+        <Icon name={outcome === "copied" ? "check" : "copy"} />
+        <span role="status">{words}</span>
+      </button>
+    </span>
+  );
+}
+
+/** Browsers give pages the clipboard only over https or on the same machine. */
+async function writeClipboard(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

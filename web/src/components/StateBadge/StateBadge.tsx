@@ -1,0 +1,12 @@
+import type { ChannelState } from "../../core/messages";
+import { strings } from "../../strings";
+import styles from "./StateBadge.module.css";
+
+/** Whether a channel is on the air, in a word and a light. */
+export function StateBadge({ state }: { readonly state: ChannelState }) {
+  return (
+    <span className={styles["badge"]} data-state={state}>
+      {strings.badge[state]}
+    </span>
+  );
+}

@@ -1,0 +1,15 @@
+import { useEffect, useState } from "react";
+
+/** The wall clock in milliseconds, looked at every `everyMs`. */
+export function useNow(everyMs: number): number {
+  const [nowMs, setNowMs] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => {
+      setNowMs(Date.now());
+    }, everyMs);
+    return () => {
+      clearInterval(timer);
+    };
+  }, [everyMs]);
+  return nowMs;
+}
