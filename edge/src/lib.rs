@@ -1,8 +1,8 @@
 //! The WebRTC edge, both directions: ICE-lite, DTLS, SRTP and SDP.
 //!
-//! Everything here is sans-IO: no socket, no task, no lock. Moments and randomness come in as arguments (the one
-//! exception is DTLS, whose retransmission timer is OpenSSL's own clock). What is sent back is returned to the caller, who
-//! owns the sockets.
+//! Everything here is sans-IO: no socket, no task, no lock. Moments and randomness come in as arguments (the
+//! one exception is DTLS, whose retransmission timer is OpenSSL's own clock). What is sent back is returned
+//! to the caller, who owns the sockets.
 //!
 //! | module | question it answers |
 //! |---|---|

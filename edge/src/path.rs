@@ -17,8 +17,8 @@ pub enum Path {
 pub struct UdpPath {
     /// The peer's address, as the socket gave it.
     pub remote: SocketAddr,
-    /// Our address that the datagram hit, so that the answer can leave from it; `None` when the socket is bound to one
-    /// address anyway.
+    /// Our address that the datagram hit, so that the answer can leave from it; `None` when the socket is
+    /// bound to one address anyway.
     pub local: Option<IpAddr>,
 }
 

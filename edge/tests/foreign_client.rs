@@ -219,11 +219,11 @@ impl World {
                 return;
             }
             self.now = next;
-            if let Some((_, mut datagram)) = self.to_server.pop_front_if(|(at, _)| *at <= next) {
+            if let Some(mut datagram) = arrived(&mut self.to_server, next) {
                 for answer in self.server.receive(next, address(VIEWER), &mut datagram) {
                     self.to_viewer.push_back((next + ONE_WAY, answer));
                 }
-            } else if let Some((_, datagram)) = self.to_viewer.pop_front_if(|(at, _)| *at <= next) {
+            } else if let Some(datagram) = arrived(&mut self.to_viewer, next) {
                 let receive =
                     Receive::new(Protocol::Udp, address(SERVER), address(VIEWER), &datagram).unwrap();
                 self.rtc.handle_input(Input::Receive(next, receive)).unwrap();
@@ -245,6 +245,12 @@ impl World {
     fn send(&mut self, packet: Vec<u8>) {
         self.to_viewer.push_back((self.now + ONE_WAY, packet));
     }
+}
+
+/// The first datagram of a queue, once its time has come.
+fn arrived(queue: &mut VecDeque<(Instant, Vec<u8>)>, now: Instant) -> Option<Vec<u8>> {
+    queue.front().filter(|(at, _)| *at <= now)?;
+    queue.pop_front().map(|(_, datagram)| datagram)
 }
 
 #[test]

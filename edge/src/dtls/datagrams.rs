@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 
 /// Longest datagram taken in; DTLS stacks stay under the path's MTU.
 pub(super) const MAX_DATAGRAM: usize = 4096;
-/// Datagrams waiting to be sent. A flight is three or four; more waiting means that nobody sends, and losing some is what
-/// DTLS is made for.
+/// Datagrams waiting to be sent. A flight is three or four; more waiting means that nobody sends, and losing
+/// some is what DTLS is made for.
 const MAX_WAITING: usize = 32;
 
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
-use openssl::srtp::SrtpProfileId;
+use openssl::srtp::{SrtpProfileId, SrtpProtectionProfileRef};
 use openssl::ssl::{ErrorCode, ShutdownState, Ssl, SslStream};
 use zeroize::Zeroizing;
 
@@ -26,8 +26,8 @@ pub enum DtlsStatus {
 
 /// The passive side of one DTLS connection.
 ///
-/// Feed it from ICE-validated paths only: before the handshake is done, anybody who can write a datagram can end it.
-/// Needs about 50 KiB while it lives.
+/// Feed it from ICE-validated paths only: before the handshake is done, anybody who can write a datagram can
+/// end it. Needs about 50 KiB while it lives.
 pub struct DtlsEndpoint {
     stream: SslStream<Datagrams>,
     expected: Vec<Fingerprint>,
@@ -82,7 +82,8 @@ impl DtlsEndpoint {
         self.stream.get_mut().take()
     }
 
-    /// How long from now until [`handle_timeout`](Self::handle_timeout) wants to be called; `None` when no timer runs.
+    /// How long from now until [`handle_timeout`](Self::handle_timeout) wants to be called; `None` when no
+    /// timer runs.
     ///
     /// The clock is OpenSSL's own, the system's time of day.
     pub fn next_timeout(&self) -> Option<Duration> {
@@ -127,7 +128,8 @@ impl DtlsEndpoint {
         }
     }
 
-    /// After the handshake there is nothing to read but alerts and late flights of the peer, which OpenSSL answers.
+    /// After the handshake there is nothing to read but alerts and late flights of the peer, which OpenSSL
+    /// answers.
     fn read(&mut self) {
         let mut ignored = [0; 1024];
         while self.stream.ssl_read(&mut ignored).is_ok() {}
@@ -142,7 +144,7 @@ impl DtlsEndpoint {
         if !self.expected.iter().any(|fingerprint| fingerprint.matches(&certificate)) {
             return Err(DtlsError::FingerprintMismatch);
         }
-        let profile = match ssl.selected_srtp_profile().map(|profile| profile.id()) {
+        let profile = match ssl.selected_srtp_profile().map(SrtpProtectionProfileRef::id) {
             Some(SrtpProfileId::SRTP_AEAD_AES_128_GCM) => Profile::AeadAes128Gcm,
             Some(SrtpProfileId::SRTP_AEAD_AES_256_GCM) => Profile::AeadAes256Gcm,
             Some(SrtpProfileId::SRTP_AES128_CM_SHA1_80) => Profile::Aes128CmSha1_80,

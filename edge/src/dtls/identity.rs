@@ -10,7 +10,8 @@ use openssl::x509::{X509, X509Name};
 
 use super::{DtlsError, Fingerprint, FingerprintHash};
 
-/// A fresh self-signed P-256 certificate with its key. One per viewer session, so that nobody can link two sessions.
+/// A fresh self-signed P-256 certificate with its key. One per viewer session, so that nobody can link two
+/// sessions.
 pub struct Identity {
     key: PKey<Private>,
     certificate: X509,

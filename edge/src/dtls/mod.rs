@@ -50,8 +50,8 @@ pub fn is_dtls(datagram: &[u8]) -> bool {
     matches!(datagram.first(), Some(20..=63))
 }
 
-/// Whether a datagram starts with an alert record. After the handshake it cannot be read any more (the keys are freed) and
-/// anybody may write one, so it may shorten patience and never end a session.
+/// Whether a datagram starts with an alert record. After the handshake it cannot be read any more (the keys
+/// are freed) and anybody may write one, so it may shorten patience and never end a session.
 pub fn is_alert(datagram: &[u8]) -> bool {
     datagram.len() > RECORD_HEADER && datagram[0] == ALERT && datagram[1] == DTLS_MAJOR
 }

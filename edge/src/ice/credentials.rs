@@ -5,7 +5,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// Where a viewer lives, written into the user name fragment so that a check finds its owner without a table of addresses.
+/// Where a viewer lives, written into the user name fragment so that a check finds its owner without a table
+/// of addresses.
 ///
 /// It is a hint for demultiplexing and proves nothing: only MESSAGE-INTEGRITY does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

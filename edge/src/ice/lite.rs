@@ -16,16 +16,17 @@ pub enum CheckOutcome {
     Dropped(&'static str),
     /// Authenticated; the answer is in `out`.
     Answered {
-        /// False for a transaction id seen in the last 30 s (and for checks answered with an error): such a check moves
-        /// nothing, and must not make its sender the owner of an address either.
+        /// False for a transaction id seen in the last 30 s (and for checks answered with an error): such a
+        /// check moves nothing, and must not make its sender the owner of an address either.
         fresh: bool,
         /// The stream goes to another path from now on.
         selected_changed: bool,
     },
 }
 
-/// A nomination with higher priority protects its path this long. Firefox nominates every pair that works, best first or
-/// not; afterwards the last nomination counts, because then the peer has changed its mind or its network.
+/// A nomination with higher priority protects its path this long. Firefox nominates every pair that works,
+/// best first or not; afterwards the last nomination counts, because then the peer has changed its mind or
+/// its network.
 const NOMINATION_HOLDS: Duration = Duration::from_secs(1);
 /// Validated paths kept; a peer with more interfaces than this loses the oldest.
 const MAX_PATHS: usize = 16;
@@ -74,14 +75,14 @@ impl IceLite {
         }
     }
 
-    /// The peer's fragment, from its SDP. Checks under another name are dropped from now on. Its password is never needed:
-    /// we send no checks.
+    /// The peer's fragment, from its SDP. Checks under another name are dropped from now on. Its password is
+    /// never needed: we send no checks.
     pub fn set_remote(&mut self, ufrag: &str) {
         self.local.remote_ufrag = Some(ufrag.to_owned());
     }
 
-    /// ICE restart: checks under `local` count; those under the old credentials are answered until the first new one. The
-    /// stream stays on its path until the peer nominates again.
+    /// ICE restart: checks under `local` count; those under the old credentials are answered until the first
+    /// new one. The stream stays on its path until the peer nominates again.
     pub fn restart(&mut self, local: &IceCredentials, remote_ufrag: &str) {
         let old = std::mem::replace(&mut self.local, Local::new(local, Some(remote_ufrag.to_owned())));
         self.previous = Some(old);
@@ -90,7 +91,8 @@ impl IceLite {
         }
     }
 
-    /// Takes a STUN datagram. `out` is cleared and gets the answer to send back on `path`; it stays empty when there is none.
+    /// Takes a STUN datagram. `out` is cleared and gets the answer to send back on `path`; it stays empty
+    /// when there is none.
     pub fn on_datagram(
         &mut self,
         now: Instant,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// How long an id is remembered.
 const MEMORY: Duration = Duration::from_secs(30);
-/// Ids remembered at most; browsers send about 20 checks a second at the start and one every few seconds later. Only
-/// the peer itself, who holds the password, can push ids out.
+/// Ids remembered at most; browsers send about 20 checks a second at the start and one every few seconds
+/// later. Only the peer itself, who holds the password, can push ids out.
 const MAX_IDS: usize = 1024;
 
 #[derive(Debug, Default)]

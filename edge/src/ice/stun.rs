@@ -1,7 +1,8 @@
 //! What is read from and written to the wire (RFC 8489).
 //!
-//! `rtc-stun` takes messages apart and puts them together; which attributes count, and whether the sender holds the
-//! password, is decided here. The HMAC runs on a key that was expanded once, because a viewer checks for hours.
+//! `rtc-stun` takes messages apart and puts them together; which attributes count, and whether the sender
+//! holds the password, is decided here. The HMAC runs on a key that was expanded once, because a viewer
+//! checks for hours.
 
 use aws_lc_rs::{constant_time, hmac};
 use rtc_stun::attributes::{
@@ -29,7 +30,8 @@ pub fn is_stun(datagram: &[u8]) -> bool {
     datagram.len() >= HEADER && datagram[0] < 4 && datagram[4..8] == COOKIE
 }
 
-/// The route that a check's USERNAME names. A cheap look without allocation, for demultiplexing; it trusts nothing.
+/// The route that a check's USERNAME names. A cheap look without allocation, for demultiplexing; it trusts
+/// nothing.
 pub fn route_of(datagram: &[u8]) -> Option<Route> {
     if !is_stun(datagram) || datagram.len() > MAX_STUN_BYTES {
         return None;
@@ -69,8 +71,8 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Reads a binding request. What follows MESSAGE-INTEGRITY is ignored, except FINGERPRINT, because anybody may have
-    /// added it.
+    /// Reads a binding request. What follows MESSAGE-INTEGRITY is ignored, except FINGERPRINT, because
+    /// anybody may have added it.
     pub(super) fn parse(datagram: &[u8]) -> Result<Self, &'static str> {
         if !is_stun(datagram) {
             return Err("not STUN");
@@ -141,7 +143,8 @@ pub(super) fn unmarshal(datagram: &[u8]) -> Result<Message, &'static str> {
     Ok(message)
 }
 
-/// FINGERPRINT need not be there (RFC 8445 asks for it, some clients forget), but must be last and right if it is.
+/// FINGERPRINT need not be there (RFC 8445 asks for it, some clients forget), but must be last and right if
+/// it is.
 fn check_fingerprint(message: &Message, datagram: &[u8]) -> Result<(), &'static str> {
     let mut found = message.attributes.0.iter().rev().skip_while(|a| a.typ != ATTR_FINGERPRINT);
     let Some(fingerprint) = found.next() else { return Ok(()) };
@@ -154,7 +157,8 @@ fn check_fingerprint(message: &Message, datagram: &[u8]) -> Result<(), &'static 
     }
 }
 
-/// HMAC-SHA-1 over the message up to MESSAGE-INTEGRITY, with the header's length counting as if the message ended there.
+/// HMAC-SHA-1 over the message up to MESSAGE-INTEGRITY, with the header's length counting as if the message
+/// ended there.
 fn integrity(signed: &[u8], key: &hmac::Key) -> hmac::Tag {
     let length = signed.len() - HEADER + ATTRIBUTE_HEADER + INTEGRITY;
     let mut context = hmac::Context::with_key(key);

@@ -475,7 +475,10 @@ fn another_local_address_or_connection_is_another_path() {
 
 proptest! {
     #[test]
-    fn parsers_never_panic(mut datagram in prop::collection::vec(any::<u8>(), 0..300), shape in any::<bool>()) {
+    fn parsers_never_panic(
+        mut datagram in prop::collection::vec(any::<u8>(), 0..300),
+        shape in any::<bool>(),
+    ) {
         if shape && datagram.len() >= 20 {
             let len = (datagram.len() - 20) as u16;
             datagram[..8].copy_from_slice(&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]);

@@ -58,8 +58,8 @@ fn ice(text: &str, shortest: usize) -> Option<String> {
     is_ice(text, shortest).then(|| text.to_owned())
 }
 
-/// Whether this is the `candidate` string of a trickled candidate, with or without `a=` (RFC 8839 section 5.1). Empty means
-/// end of candidates. The address may be any word: it is never resolved.
+/// Whether this is the `candidate` string of a trickled candidate, with or without `a=` (RFC 8839 section
+/// 5.1). Empty means end of candidates. The address may be any word: it is never resolved.
 pub fn is_candidate(candidate: &str) -> bool {
     if candidate.is_empty() {
         return true;
@@ -91,7 +91,8 @@ fn token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_token_char)
 }
 
-/// The body that answers an ICE restart: our new credentials and the same candidates, for the bundle's first section.
+/// The body that answers an ICE restart: our new credentials and the same candidates, for the bundle's first
+/// section.
 pub fn restart_fragment(ice: &IceCredentials, candidates: &[SocketAddr], negotiated: &Negotiated) -> String {
     let mut lines = Lines::new();
     lines.line(format_args!("a=ice-lite"));

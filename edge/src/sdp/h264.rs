@@ -41,7 +41,8 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads an `fmtp` value. Without a profile browsers mean constrained baseline; without a mode everybody means 0.
+    /// Reads an `fmtp` value. Without a profile browsers mean constrained baseline; without a mode everybody
+    /// means 0.
     pub(super) fn parse(fmtp: &str) -> Self {
         let mut parameters = Self { profile_level_id: BASELINE, packetization_mode: 0 };
         for (name, value) in fmtp.split(';').filter_map(|parameter| parameter.trim().split_once('=')) {
@@ -64,8 +65,8 @@ fn profile_level_id(value: &str) -> Option<[u8; 3]> {
     Some(id)
 }
 
-/// Which of `offered` carries a stream of profile `stream`: its own profile, else 42e01f, else anything; mode 1 only.
-/// Among equals the same level wins, then the peer's order.
+/// Which of `offered` carries a stream of profile `stream`: its own profile, else 42e01f, else anything; mode
+/// 1 only. Among equals the same level wins, then the peer's order.
 pub(super) fn choose<'f, F>(
     stream: [u8; 3],
     offered: impl Iterator<Item = (&'f F, Parameters)> + Clone,

@@ -1,7 +1,7 @@
 //! Offers and answers (RFC 8829, RFC 8866) for viewers: we send, they receive.
 //!
-//! One transport for everything (BUNDLE, rtcp-mux), we are ICE-lite and the DTLS server. `rtc-sdp` reads the lines; what
-//! they mean is decided here. Candidates of the peer are never looked at.
+//! One transport for everything (BUNDLE, rtcp-mux), we are ICE-lite and the DTLS server. `rtc-sdp` reads the
+//! lines; what they mean is decided here. Candidates of the peer are never looked at.
 
 mod answer;
 mod formats;

@@ -20,7 +20,7 @@ const PLAYOUT_DELAY_ID: u8 = 2;
 /// Our offer: what the stream has, sendonly, all candidates inside.
 pub fn offer(local: &LocalDescription<'_>) -> String {
     let mut lines = Lines::new();
-    let mids: Vec<&str> = sections(local).map(|kind| mid_of(kind)).collect();
+    let mids: Vec<&str> = sections(local).map(mid_of).collect();
     lines.session(local, &mids);
     if let Some(video) = &local.video {
         let formats = video_formats(video);

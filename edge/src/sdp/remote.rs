@@ -121,7 +121,8 @@ impl Remote {
         match transports().find_map(|transport| transport.setup) {
             Some(Setup::Passive) => return Err(SdpError::PeerIsPassive),
             Some(Setup::Other) => return Err(SdpError::Missing("a=setup")),
-            // Without the attribute the peer connects (RFC 4145 section 4.1 for offers, RFC 5763 for answers).
+            // Without the attribute the peer connects (RFC 4145 section 4.1 for offers, RFC 5763 for
+            // answers).
             Some(Setup::Active | Setup::ActPass) | None => {}
         }
         let ice = transports()

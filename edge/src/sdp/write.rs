@@ -44,8 +44,8 @@ impl Lines {
         self.line(format_args!("a=ice-options:trickle"));
     }
 
-    /// Credentials, candidates and DTLS role of one section. All sections carry them, because any of them may turn out to be
-    /// the one that the bundle is built on.
+    /// Credentials, candidates and DTLS role of one section. All sections carry them, because any of them may
+    /// turn out to be the one that the bundle is built on.
     pub(super) fn transport(&mut self, local: &LocalDescription<'_>, setup: &str) {
         self.credentials(local.ice);
         self.candidates(local.candidates);
@@ -107,7 +107,8 @@ impl Lines {
         }
     }
 
-    /// The sources of a section. Both sections name one stream and one canonical name, or Chrome does not synchronise them.
+    /// The sources of a section. Both sections name one stream and one canonical name, or Chrome does not
+    /// synchronise them.
     pub(super) fn sources(
         &mut self,
         local: &LocalDescription<'_>,

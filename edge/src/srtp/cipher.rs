@@ -1,7 +1,8 @@
 //! The session cipher of one direction and one protocol: expanded once, used for every packet.
 //!
-//! RTP and RTCP differ only in what is authenticated and where the index stands, which is their callers' business; nonce and
-//! initial vector have one form for both, because the SRTCP index is a 48-bit index whose upper bits are zero.
+//! RTP and RTCP differ only in what is authenticated and where the index stands, which is their callers'
+//! business; nonce and initial vector have one form for both, because the SRTCP index is a 48-bit index whose
+//! upper bits are zero.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{EncryptingKey, EncryptionContext};
@@ -12,7 +13,8 @@ use super::{MasterKey, Profile, SrtpError};
 
 pub(super) enum SessionCipher {
     Gcm(Gcm),
-    Cm(CmSha1),
+    /// Boxed: its HMAC state is the larger part, and few viewers need it.
+    Cm(Box<CmSha1>),
 }
 
 pub(super) struct Gcm {
@@ -40,11 +42,12 @@ impl SessionCipher {
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Ok(Self::Gcm(Gcm::new(&key, &salt)?)),
             Profile::Aes128CmSha1_80 => {
                 let authentication = derive(labels.authentication, HMAC_SHA1_KEY)?;
-                Ok(Self::Cm(CmSha1::new(&key, &salt, &authentication)?))
+                Ok(Self::Cm(Box::new(CmSha1::new(&key, &salt, &authentication)?)))
             }
         }
     }
 
+    #[inline]
     pub(super) fn tag_len(&self) -> usize {
         match self {
             Self::Gcm(_) => GCM_TAG,
@@ -121,7 +124,8 @@ impl CmSha1 {
         })
     }
 
-    /// Encrypts or decrypts in place (RFC 3711 section 4.1.1): SSRC at bit 64, index at bit 16, XORed with the salt.
+    /// Encrypts or decrypts in place (RFC 3711 section 4.1.1): SSRC at bit 64, index at bit 16, XORed with
+    /// the salt.
     pub(super) fn apply_keystream(
         &self,
         ssrc: [u8; 4],

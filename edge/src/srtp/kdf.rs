@@ -16,7 +16,8 @@ pub(super) struct Labels {
 pub(super) const RTP: Labels = Labels { encryption: 0, authentication: 1, salt: 2 };
 pub(super) const RTCP: Labels = Labels { encryption: 3, authentication: 4, salt: 5 };
 
-/// Derives `len` bytes. A salt shorter than 14 bytes is filled up with zeros on the right (RFC 7714 section 11).
+/// Derives `len` bytes. A salt shorter than 14 bytes is filled up with zeros on the right (RFC 7714 section
+/// 11).
 pub(super) fn derive(
     master_key: &[u8],
     master_salt: &[u8],

@@ -48,7 +48,7 @@ impl Profile {
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
             Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
             Self::Aes128CmSha1_80 => "AES128_CM_SHA1_80",
@@ -105,8 +105,8 @@ impl SrtpKeys {
         2 * (profile.key_len() + profile.salt_len())
     }
 
-    /// Splits exported keying material (RFC 5764 section 4.2: client key, server key, client salt, server salt) for the DTLS
-    /// server, which is always us.
+    /// Splits exported keying material (RFC 5764 section 4.2: client key, server key, client salt, server
+    /// salt) for the DTLS server, which is always us.
     pub(crate) fn of_server(profile: Profile, material: &[u8]) -> Result<Self, SrtpError> {
         if material.len() != Self::material_len(profile) {
             return Err(SrtpError::BadKey);

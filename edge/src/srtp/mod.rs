@@ -1,4 +1,5 @@
-//! SRTP and SRTCP (RFC 3711, RFC 7714) on `aws-lc-rs`: key schedules once per session, nothing allocated per packet.
+//! SRTP and SRTCP (RFC 3711, RFC 7714) on `aws-lc-rs`: key schedules once per session, nothing allocated per
+//! packet.
 
 mod cipher;
 mod kdf;

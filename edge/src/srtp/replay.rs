@@ -67,14 +67,15 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
     }
 }
 
-/// Windows of the sources that proved to hold the key. A new source beyond the bound is refused: forgetting an old one
-/// would open it to replays.
+/// Windows of the sources that proved to hold the key. A new source beyond the bound is refused: forgetting
+/// an old one would open it to replays.
 #[derive(Debug)]
 pub(super) struct Sources<const WORDS: usize> {
     windows: Vec<(u32, ReplayWindow<WORDS>)>,
 }
 
-/// Browsers use one or two sources for a viewer's feedback, a publisher a handful with layers and retransmission.
+/// Browsers use one or two sources for a viewer's feedback, a publisher a handful with layers and
+/// retransmission.
 pub(super) const MAX_SOURCES: usize = 16;
 
 impl<const WORDS: usize> Sources<WORDS> {

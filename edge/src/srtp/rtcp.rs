@@ -82,7 +82,8 @@ impl RtcpOpener {
     /// Opens a packet in place and returns the plain compound packet.
     ///
     /// # Errors
-    /// `Malformed`, `NotAuthentic`, `NotEncrypted`, `Replayed`, `TooManySources`; the packet's bytes are then worthless.
+    /// `Malformed`, `NotAuthentic`, `NotEncrypted`, `Replayed`, `TooManySources`; the packet's bytes are then
+    /// worthless.
     pub fn open<'p>(&mut self, packet: &'p mut [u8]) -> Result<&'p [u8], SrtpError> {
         let ssrc = source(packet)?;
         let plain_len = packet

@@ -4,7 +4,8 @@ use super::cipher::SessionCipher;
 use super::replay::Sources;
 use super::{MasterKey, SrtpError, kdf};
 
-/// A packet's index (RFC 3711 section 3.3.1): rollover counter in the upper, sequence number in the lower 16 of 48 bits.
+/// A packet's index (RFC 3711 section 3.3.1): rollover counter in the upper, sequence number in the lower 16
+/// of 48 bits.
 ///
 /// The counter starts at 0 with a source's first packet, whatever its sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,11 +45,12 @@ impl RtpSealer {
         self.cipher.tag_len()
     }
 
-    /// Writes `header`, the encrypted `parts` and the tag into `out` and returns how many bytes that is. Nothing is
-    /// allocated; the parts are read where they lie (the first is an RTX packet's original sequence number, or empty).
+    /// Writes `header`, the encrypted `parts` and the tag into `out` and returns how many bytes that is.
+    /// Nothing is allocated; the parts are read where they lie (the first is an RTX packet's original
+    /// sequence number, or empty).
     ///
-    /// **A pair of SSRC and index may be sealed once**, or again with the very same bytes: a second text under one GCM nonce
-    /// gives the authentication key away.
+    /// **A pair of SSRC and index may be sealed once**, or again with the very same bytes: a second text
+    /// under one GCM nonce gives the authentication key away.
     ///
     /// # Errors
     /// `NoRoom`, `Malformed` (header shorter than 12 bytes), `WrongIndex`, `Exhausted`: faults of the caller.

@@ -76,7 +76,8 @@ fn tagged_only_rtcp_is_refused() {
     assert_eq!(RtcpOpener::with(gcm(KEY_128)).open(&mut packet), Err(SrtpError::NotEncrypted));
 }
 
-/// The vector that libsrtp ships for AES128_CM_SHA1_80: master key and salt, packet 0x1234 of source 0xcafebabe.
+/// The vector that libsrtp ships for AES128_CM_SHA1_80: master key and salt, packet 0x1234 of source
+/// 0xcafebabe.
 #[test]
 fn counter_mode_reference_packet() {
     let key = MasterKey::new(
@@ -238,7 +239,10 @@ fn any_profile() -> impl Strategy<Value = Profile> {
 
 proptest! {
     #[test]
-    fn openers_never_panic(profile in any_profile(), mut packet in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn openers_never_panic(
+        profile in any_profile(),
+        mut packet in prop::collection::vec(any::<u8>(), 0..80),
+    ) {
         let _ = RtpOpener::new(&keys(profile)).unwrap().open(&mut packet.clone());
         let _ = RtcpOpener::new(&keys(profile)).unwrap().open(&mut packet.clone());
         // The same, past the first check.
