@@ -168,23 +168,35 @@ impl State {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use std::net::Ipv4Addr;
+    use std::{
+        net::Ipv4Addr,
+        sync::atomic::{AtomicU16, Ordering},
+    };
 
     use super::*;
 
     const REST: Duration = Duration::from_secs(5);
 
-    /// Each test its own range, below the ephemeral ports.
-    fn pool(range: RangeInclusive<u16>) -> PortPool {
-        PortPool::new(IpAddr::V4(Ipv4Addr::LOCALHOST), range, REST, 1 << 20)
+    /// A pool of so many ports that are free, below the ephemeral ones. Other tests, also of other processes, look
+    /// for theirs elsewhere.
+    fn pool(size: u16) -> (PortPool, u16) {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let process = u16::try_from(std::process::id() % 200).unwrap();
+        loop {
+            let first = 12_000 + process * 50 + NEXT.fetch_add(size, Ordering::Relaxed) % 50;
+            let range = first..=first + (size - 1);
+            if range.clone().all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok()) {
+                return (PortPool::new(IpAddr::V4(Ipv4Addr::LOCALHOST), range, REST, 1 << 20), first);
+            }
+        }
     }
 
     #[test]
     fn run_dry_rested_and_refilled() {
         let t = Instant::now();
-        let pool = pool(23_100..=23_102);
+        let (pool, first) = pool(3);
         let taken: Vec<_> = (0..3).map(|_| pool.take(t, None).unwrap()).collect();
-        assert_eq!(taken.iter().map(|(port, _)| *port).collect::<Vec<_>>(), [23_100, 23_101, 23_102]);
+        assert_eq!(taken.iter().map(|(port, _)| *port).collect::<Vec<_>>(), [first, first + 1, first + 2]);
         assert_eq!(pool.take(t, None).unwrap_err(), AllocateError::PoolEmpty);
         assert_eq!(pool.usage(), PoolUse { size: 3, busy: 3, resting: 0, unbindable: 0 });
 
@@ -193,40 +205,40 @@ mod tests {
         }
         let early = t + REST - Duration::from_millis(1);
         assert_eq!(pool.take(early, None).unwrap_err(), AllocateError::PoolEmpty);
-        assert_eq!(pool.take(early, Some(23_101)).unwrap_err(), AllocateError::PortTaken);
-        assert!(UdpSocket::bind("127.0.0.1:23101").is_err(), "still bound while it rests");
-        assert_eq!(pool.take(t + REST, None).unwrap().0, 23_102, "longest unused first");
+        assert_eq!(pool.take(early, Some(first + 1)).unwrap_err(), AllocateError::PortTaken);
+        assert!(UdpSocket::bind(("127.0.0.1", first + 1)).is_err(), "still bound while it rests");
+        assert_eq!(pool.take(t + REST, None).unwrap().0, first + 2, "longest unused first");
     }
 
     #[test]
     fn wishes() {
         let t = Instant::now();
-        let pool = pool(23_110..=23_112);
-        let (port, _socket) = pool.take(t, Some(23_111)).unwrap();
-        assert_eq!(port, 23_111);
-        assert_eq!(pool.take(t, Some(23_111)).unwrap_err(), AllocateError::PortTaken);
-        assert_eq!(pool.take(t, Some(23_113)).unwrap_err(), AllocateError::OutsidePool);
-        assert_eq!(pool.take(t, None).unwrap().0, 23_110);
+        let (pool, first) = pool(3);
+        let (port, _socket) = pool.take(t, Some(first + 1)).unwrap();
+        assert_eq!(port, first + 1);
+        assert_eq!(pool.take(t, Some(first + 1)).unwrap_err(), AllocateError::PortTaken);
+        assert_eq!(pool.take(t, Some(first + 3)).unwrap_err(), AllocateError::OutsidePool);
+        assert_eq!(pool.take(t, None).unwrap().0, first);
     }
 
     #[test]
     fn ports_of_others_are_skipped_and_counted() {
         let t = Instant::now();
-        let pool = pool(23_120..=23_122);
-        let other = UdpSocket::bind("127.0.0.1:23120").unwrap();
+        let (pool, first) = pool(3);
+        let other = UdpSocket::bind(("127.0.0.1", first)).unwrap();
         let kept: Vec<_> = (0..2).map(|_| pool.take(t, None).unwrap()).collect();
-        assert_eq!(kept.iter().map(|(port, _)| *port).collect::<Vec<_>>(), [23_121, 23_122]);
-        assert_eq!(pool.take(t, Some(23_120)).unwrap_err(), AllocateError::PortTaken);
+        assert_eq!(kept.iter().map(|(port, _)| *port).collect::<Vec<_>>(), [first + 1, first + 2]);
+        assert_eq!(pool.take(t, Some(first)).unwrap_err(), AllocateError::PortTaken);
         assert_eq!(pool.usage(), PoolUse { size: 3, busy: 2, resting: 0, unbindable: 1 });
         drop(other);
-        assert_eq!(pool.take(t, None).unwrap().0, 23_120);
+        assert_eq!(pool.take(t, None).unwrap().0, first);
         assert_eq!(pool.usage().unbindable, 0);
     }
 
     #[test]
     fn a_resting_port_hears_nobody() {
         let t = Instant::now();
-        let pool = pool(23_130..=23_130);
+        let (pool, _) = pool(1);
         let (port, socket) = pool.take(t, None).unwrap();
         let watcher = socket.try_clone().unwrap();
         pool.give_back(t, port, Some(socket));

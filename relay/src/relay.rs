@@ -15,7 +15,7 @@ use crate::{
     AllocateError, Allocation, Allocator, BoxFuture, ChannelName, CloseReason, RelaySettings, Sinks,
     StreamRequest, StreamSnapshot, TrackDescription,
     allocation::checked_tracks,
-    inlet::{self, InletSettings},
+    inlet::{self, Inlet, InletSettings},
     kernel_drops,
     pool::PortPool,
     stream::{LiveStream, Streams},
@@ -233,8 +233,12 @@ impl Inner {
         let stream =
             Arc::new(LiveStream::new(self.streams.next_id(), port, permanent, channel, name, tracks));
         info!(stream = %stream.id, port, channel = channel_label, permanent, "stream allocated");
+        let now = Instant::now();
+        let inlet = Inlet::new(now, settings, &stream.tracks());
+        // Whoever finds the stream on the list finds its tracks, too.
+        stream.set_report(inlet.report(now));
         self.streams.insert(Arc::clone(&stream));
-        self.runtime.spawn(inlet::run(Arc::clone(self), stream, socket, settings));
+        self.runtime.spawn(inlet::run(Arc::clone(self), stream, socket, inlet));
         Ok(())
     }
 

@@ -95,12 +95,10 @@ impl TrackRing {
     /// Puts a packet at its place.
     pub fn push(&mut self, packet: Arc<Packet>) -> Pushed {
         let seq = packet.seq;
-        if let Some(ahead) = seq.since(self.next()).filter(|_| !self.slots.is_empty()) {
-            if ahead > Self::MAX_HOLE {
-                self.clear();
-            }
-        } else if !self.slots.is_empty() {
-            return self.push_late(packet);
+        match seq.since(self.next()) {
+            None => return self.push_late(packet),
+            Some(ahead) if ahead > Self::MAX_HOLE => self.clear(),
+            Some(_) => {}
         }
         if self.slots.is_empty() {
             self.first = seq;
@@ -209,7 +207,7 @@ impl TrackRing {
         if !follows && !self.slots.is_empty() && (same || !self.head.marker) {
             // Packets are missing, and they belonged to the unit at the head, or may have.
             self.head.whole = false;
-            if self.keyframes.back() == Some(&self.head.first) {
+            if self.keyframes.back().is_some_and(|&keyframe| keyframe >= self.head.first) {
                 self.keyframes.pop_back();
             }
         }
@@ -225,9 +223,12 @@ impl TrackRing {
             };
         }
         self.head.marker = packet.marker;
-        if self.head.whole
+        // A unit so large or slow that its beginning is gone already is no place to start.
+        let kept = self.head.first >= self.first;
+        if kept
+            && self.head.whole
             && self.head.parts.has(StartParts::ALL)
-            && self.keyframes.back() != Some(&self.head.first)
+            && self.keyframes.back().is_none_or(|&keyframe| keyframe < self.head.first)
         {
             self.keyframes.push_back(self.head.first);
         }
@@ -238,7 +239,7 @@ impl TrackRing {
         let Some(index) = seq.since(self.first).and_then(|index| usize::try_from(index).ok()) else {
             return Pushed::Dropped;
         };
-        if self.slots[index].is_some() {
+        if self.slots.get(index).is_none_or(Option::is_some) {
             return Pushed::Dropped;
         }
         self.account(&packet);
@@ -280,12 +281,22 @@ impl TrackRing {
         let begins_here =
             starts_unit(opening) || begin.checked_sub(1).is_some_and(|before| self.slots[before].is_some());
         let is_head = end == self.slots.len();
-        let ends_here = is_head || closing.marker || self.slots[end].is_some();
+        let ends_here = match self.slots.range(end..).flatten().next() {
+            None => is_head,
+            Some(next) => next.timestamp != timestamp && (closing.marker || self.slots[end].is_some()),
+        };
         let (first, marker) = (opening.seq, closing.marker);
         if is_head {
             self.head = AccessUnit { first, timestamp, parts, whole: begins_here, marker };
         }
-        let place = self.keyframes.partition_point(|&keyframe| keyframe < first);
+        let mut place = self.keyframes.partition_point(|&keyframe| keyframe < first);
+        if let Some(before) = place.checked_sub(1)
+            && self.get(self.keyframes[before]).is_some_and(|packet| packet.timestamp == timestamp)
+        {
+            // The same unit began there, and a hole lies between.
+            self.keyframes.remove(before);
+            place = before;
+        }
         let known = self.keyframes.get(place) == Some(&first);
         let good = begins_here && ends_here && parts.has(StartParts::ALL);
         if good && !known {
@@ -333,4 +344,242 @@ fn starts_unit(packet: &Packet) -> bool {
 /// Memory that a packet holds: small packets cost more than their payload.
 fn cost(packet: &Packet) -> usize {
     packet.payload.len() + size_of::<Packet>() + 32
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SPS: StartParts = StartParts::SEQUENCE_PARAMETERS;
+    const PPS: StartParts = StartParts::PICTURE_PARAMETERS;
+    const IDR: StartParts = StartParts::KEY_PICTURE;
+    const NONE: StartParts = StartParts::NONE;
+
+    /// A story of packets, in the order in which they come: number, picture, parts, marker.
+    type Story<'a> = &'a [(u64, u64, StartParts, bool)];
+
+    fn packet(
+        start: Instant,
+        seq: u64,
+        picture: u64,
+        parts: StartParts,
+        marker: bool,
+        len: usize,
+    ) -> Arc<Packet> {
+        Arc::new(Packet {
+            seq: SeqNo(seq),
+            timestamp: picture * 3_600,
+            marker,
+            frame_start: false,
+            keyframe_start: false,
+            parts,
+            arrival: start + Duration::from_millis(40) * u32::try_from(picture).unwrap(),
+            payload: Bytes::from(vec![0; len]),
+        })
+    }
+
+    fn ring_after(story: Story<'_>) -> TrackRing {
+        let start = Instant::now();
+        let mut ring = TrackRing::new(RingLimits::default());
+        for &(seq, picture, parts, marker) in story {
+            ring.push(packet(start, seq, picture, parts, marker, 10));
+        }
+        ring
+    }
+
+    #[test]
+    fn the_newest_keyframe_without_a_hole() {
+        let old: Story<'_> =
+            &[(9, 0, NONE, true), (10, 1, SPS, false), (11, 1, PPS, false), (12, 1, IDR, true)];
+        let check = |more: Story<'_>, expected: Option<u64>| {
+            let ring = ring_after(&[old, more].concat());
+            assert_eq!(ring.newest_keyframe(), expected.map(SeqNo), "{more:?}");
+        };
+        check(&[], Some(10));
+        check(&[(13, 2, NONE, true)], Some(10));
+        // Not one yet, then one, complete as far as it has come.
+        check(&[(13, 2, SPS, false), (14, 2, PPS, false)], Some(10));
+        check(&[(13, 2, SPS, false), (14, 2, PPS, false), (15, 2, IDR, false)], Some(13));
+        check(&[(13, 2, SPS.and(PPS).and(IDR), false), (14, 2, NONE, true), (15, 3, NONE, true)], Some(13));
+        // Without its parameter sets it is none.
+        check(&[(13, 2, IDR, true)], Some(10));
+        // The delimiter comes along.
+        check(
+            &[(13, 2, NONE, false), (14, 2, SPS, false), (15, 2, PPS, false), (16, 2, IDR, true)],
+            Some(13),
+        );
+        // A hole in it, inside and at its end.
+        let begun = &[(13, 2, SPS, false), (14, 2, PPS, false), (15, 2, IDR, false)];
+        check(&[begun, &[(17, 2, NONE, true)][..]].concat(), Some(10));
+        check(&[begun, &[(17, 3, NONE, true)][..]].concat(), Some(10));
+        check(&[begun, &[(16, 2, NONE, true), (18, 3, NONE, true)][..]].concat(), Some(13));
+        // Filled after all.
+        check(&[begun, &[(17, 2, NONE, true), (16, 2, NONE, false)][..]].concat(), Some(13));
+        check(&[begun, &[(17, 3, NONE, true), (16, 2, NONE, true)][..]].concat(), Some(13));
+        // The beginning came last.
+        let backwards = &[(16, 2, NONE, true), (15, 2, IDR, false), (14, 2, PPS, false), (13, 2, SPS, false)];
+        check(backwards, Some(13));
+        check(&backwards[..3], Some(10));
+        // A hole before it does no harm: it says itself where it begins.
+        check(&[(14, 3, SPS, false), (15, 3, PPS, false), (16, 3, IDR, true)], Some(14));
+        check(
+            &[(14, 3, NONE, false), (15, 3, SPS, false), (16, 3, PPS, false), (17, 3, IDR, true)],
+            Some(10),
+        );
+    }
+
+    #[test]
+    fn an_old_keyframe_that_fills_up_late_is_not_the_newest() {
+        let ring = ring_after(&[
+            (1, 0, SPS, false),
+            (3, 0, IDR, true),
+            (4, 1, SPS, false),
+            (5, 1, PPS, false),
+            (6, 1, IDR, true),
+            (2, 0, PPS, false),
+        ]);
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(4)));
+        assert_eq!(ring.keyframes, [SeqNo(1), SeqNo(4)]);
+    }
+
+    #[test]
+    fn lookups_and_holes() {
+        let mut ring = ring_after(&[(70_000, 0, NONE, true), (70_003, 1, NONE, true)]);
+        let found = |ring: &TrackRing, seq| ring.get(SeqNo(seq)).map(|packet| packet.seq.0);
+        assert_eq!(
+            [69_999, 70_000, 70_001, 70_003, 70_004].map(|seq| found(&ring, seq)),
+            [None, Some(70_000), None, Some(70_003), None]
+        );
+        assert_eq!((ring.oldest(), ring.next()), (SeqNo(70_000), SeqNo(70_004)));
+        let start = Instant::now();
+        for (seq, pushed) in [
+            (70_001, Pushed::Late),
+            (70_001, Pushed::Dropped),
+            (69_999, Pushed::Dropped),
+            (70_004, Pushed::Newest),
+            (70_004 + TrackRing::MAX_HOLE + 2, Pushed::Newest),
+        ] {
+            assert_eq!(ring.push(packet(start, seq, 2, NONE, true, 1)), pushed, "{seq}");
+        }
+        assert_eq!(ring.slots.len(), 1, "another story");
+        let numbers: Vec<_> = ring.packets_from(SeqNo(0)).map(|packet| packet.seq).collect();
+        assert_eq!(numbers, [ring.oldest()]);
+        assert_eq!(ring.packets_from(SeqNo(u64::MAX)).count(), 0);
+        ring.clear();
+        assert!(ring.is_empty() && ring.bytes() == 0);
+    }
+
+    /// 25 pictures a second, each of one packet, and a keyframe every `interval` pictures.
+    fn play(ring: &mut TrackRing, start: Instant, pictures: std::ops::Range<u64>, interval: u64, len: usize) {
+        for picture in pictures {
+            let parts = if picture % interval == 0 { StartParts::ALL } else { NONE };
+            let packet = packet(start, 65_536 + picture, picture, parts, true, len);
+            let now = packet.arrival;
+            ring.push(packet);
+            ring.trim(now);
+        }
+    }
+
+    #[test]
+    fn history_and_the_newest_run_are_kept() {
+        let start = Instant::now();
+        let mut ring = TrackRing::new(RingLimits::default());
+        // Short runs: five seconds for those who ask again.
+        play(&mut ring, start, 0..1_000, 50, 100);
+        assert_eq!(ring.slots.len(), 5 * 25 + 1);
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(65_536 + 950)));
+        // Long ones: the whole run.
+        play(&mut ring, start, 1_000..1_450, 1_000, 100);
+        assert_eq!(ring.slots.len(), 450);
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(65_536 + 1_000)));
+        // Longer than anyone should be made to watch.
+        play(&mut ring, start, 1_450..1_501, 1_000, 100);
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(65_536 + 1_000)));
+        play(&mut ring, start, 1_501..1_502, 1_000, 100);
+        assert_eq!(ring.newest_keyframe(), None);
+        assert_eq!(ring.slots.len(), 5 * 25 + 1);
+        play(&mut ring, start, 1_502..2_001, 1_000, 100);
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(65_536 + 2_000)));
+    }
+
+    #[test]
+    fn the_last_keyframe_stays_until_the_next_one_is_whole() {
+        let start = Instant::now();
+        let mut ring = TrackRing::new(RingLimits::default());
+        play(&mut ring, start, 0..400, 1_000, 100);
+        ring.push(packet(start, 65_536 + 400, 400, StartParts::ALL, false, 100));
+        ring.trim(start + Duration::from_secs(16));
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(65_536 + 400)));
+        // The rest of it is lost.
+        ring.push(packet(start, 65_536 + 402, 401, NONE, true, 100));
+        ring.trim(start + Duration::from_secs(16));
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(65_536)));
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_the_bitrate() {
+        let start = Instant::now();
+        let limits = RingLimits { keyframe_run_bytes: 100_000, ..RingLimits::default() };
+        let mut ring = TrackRing::new(limits);
+        play(&mut ring, start, 0..100, 1_000, 1_200);
+        assert!(ring.bytes() <= 100_000);
+        assert_eq!(ring.newest_keyframe(), None);
+        assert!((60..90).contains(&ring.slots.len()), "{}", ring.slots.len());
+    }
+
+    #[test]
+    fn late_fillers_cost_what_they_cost() {
+        // Eight thousand packets of one picture, backwards: still instant.
+        let start = Instant::now();
+        let mut ring = TrackRing::new(RingLimits::default());
+        ring.push(packet(start, 0, 0, NONE, true, 1));
+        for seq in (1..8_000).rev() {
+            ring.push(packet(start, seq, 1, if seq == 1 { StartParts::ALL } else { NONE }, seq == 7_999, 1));
+        }
+        assert_eq!(ring.newest_keyframe(), Some(SeqNo(1)));
+    }
+
+    proptest! {
+        #[test]
+        fn invariants(packets in proptest::collection::vec(
+            (0..60_u64, 0..6_u64, 0..8_u8, any::<bool>(), any::<bool>(), 0..3_u32), 0..200,
+        )) {
+            let start = Instant::now();
+            let limits = RingLimits {
+                history: Duration::from_millis(100),
+                keyframe_run_max: Duration::from_millis(200),
+                keyframe_run_bytes: 20_000,
+            };
+            let mut ring = TrackRing::new(limits);
+            let mut now = start;
+            for (seq, picture, parts, marker, frame_start, wait) in packets {
+                now += Duration::from_millis(20) * wait;
+                let parts = [SPS, PPS, IDR]
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(bit, _)| parts >> bit & 1 == 1)
+                    .fold(NONE, |all, (_, part)| all.and(part));
+                let packet = Packet { arrival: now, frame_start, ..(*packet(start, seq, picture, parts, marker, 100)).clone() };
+                ring.push(Arc::new(packet));
+                ring.trim(now);
+                let held: usize = ring.slots.iter().flatten().map(|packet| cost(packet)).sum();
+                prop_assert_eq!(held, ring.bytes());
+                prop_assert!(ring.slots.front().is_none_or(Option::is_some));
+                prop_assert!(ring.slots.back().is_none_or(Option::is_some));
+                prop_assert!(ring.keyframes.iter().is_sorted_by(|a, b| a < b));
+                for &first in &ring.keyframes {
+                    let opening = ring.get(first).unwrap();
+                    let unit: Vec<_> = ring.packets_from(first).take_while(|packet| packet.timestamp == opening.timestamp).collect();
+                    let parts = unit.iter().fold(NONE, |all, packet| all.and(packet.parts));
+                    prop_assert!(parts.has(StartParts::ALL));
+                    prop_assert!(unit.windows(2).all(|pair| pair[0].seq.next() == pair[1].seq));
+                }
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use tokio::{net::UdpSocket, time};
 use tracing::{debug, info, warn};
 
-use super::{Inlet, InletSettings};
+use super::Inlet;
 use crate::{CloseReason, FeedBatch, FeedItem, relay::Inner, stream::LiveStream};
 
 /// Room for the largest datagram that is read whole; a longer one is cut and then refused.
@@ -26,13 +26,8 @@ const REPORT: Duration = Duration::from_millis(500);
 const COMPLAIN: Duration = Duration::from_secs(10);
 
 /// Runs a stream's inlet until the stream ends, then takes the stream off the list.
-pub(crate) async fn run(
-    relay: Arc<Inner>,
-    stream: Arc<LiveStream>,
-    socket: UdpSocket,
-    settings: InletSettings,
-) {
-    let mut shell = Shell::new(relay, stream, settings);
+pub(crate) async fn run(relay: Arc<Inner>, stream: Arc<LiveStream>, socket: UdpSocket, inlet: Inlet) {
+    let mut shell = Shell::new(relay, stream, inlet);
     let reason = shell.live(&socket).await;
     let (relay, stream) = (&shell.relay, &shell.stream);
     let seconds = stream.since.elapsed().unwrap_or_default().as_secs();
@@ -54,15 +49,14 @@ struct Shell {
 }
 
 impl Shell {
-    fn new(relay: Arc<Inner>, stream: Arc<LiveStream>, settings: InletSettings) -> Self {
-        let now = Instant::now();
+    fn new(relay: Arc<Inner>, stream: Arc<LiveStream>, inlet: Inlet) -> Self {
         Self {
-            inlet: Inlet::new(now, settings, &stream.tracks()),
+            inlet,
             relay,
             stream,
             chunk: BytesMut::new(),
             allocations: 0,
-            next_report: now,
+            next_report: Instant::now(),
             complained: None,
             kernel_drops: 0,
         }

@@ -151,6 +151,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests make datagrams where they send them")]
     pub(super) fn send(&mut self, from: SocketAddr, datagram: Bytes) {
         self.inlet.on_datagram(self.now, from, &datagram);
         self.read();
