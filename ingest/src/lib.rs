@@ -5,6 +5,7 @@
 //! [`Allocator`](heliograph_relay::allocation::Allocator) where to send to. Doors know the relay's allocation types
 //! and nothing of viewers.
 
+pub mod allocator;
 pub mod auth;
 pub mod ftl;
 mod secret;
