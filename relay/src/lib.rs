@@ -3,19 +3,27 @@
 //!
 //! ```text
 //! RTP -> inlet (one per stream: sans-IO, then its socket) -> feed -> readers, each with its own rings
+//!                                                              egress workers -> SRTP -> viewers
 //! ```
 //!
 //! * [`allocation`]: how an ingest asks for a port.
 //! * The inlet turns whatever publishers do (restarts, take-overs, losses, jumps) into one continuous
 //!   numbering and timeline per stream, once for all viewers.
 //! * [`feed`](FeedItem): what flows to the readers; [`TrackRing`]: what each reader keeps.
+//! * Egress: one thread and one UDP socket per worker; a viewer belongs to one worker for life and is a cursor on
+//!   its ring. Handshakes run on threads of their own. All of it but `sys` is safe code, and all that decides
+//!   something is sans-IO.
 //! * [`Relay`]: the face towards the program and towards signaling.
 
 pub mod allocation;
+mod audience;
+mod candidates;
 mod channel;
 mod clock;
 mod close;
+mod egress;
 mod feed;
+mod handshake;
 mod inlet;
 mod kernel_drops;
 mod packet;
@@ -26,8 +34,10 @@ mod ring;
 mod settings;
 #[allow(dead_code, reason = "lands before its users")]
 mod stream;
-#[allow(dead_code, reason = "lands before its users")]
 mod sys;
+mod viewer;
+mod viewers;
+mod worker;
 
 pub use allocation::{
     AllocateError, Allocation, Allocator, BadChannelName, BoxFuture, ChannelName, StreamRequest,
@@ -42,3 +52,6 @@ pub use relay::{Relay, RelayError};
 pub use ring::{Pushed, RingLimits, TrackRing};
 pub use settings::{AnnouncedAddress, RelaySettings};
 pub use stream::{StreamSnapshot, StreamState, TrackSnapshot};
+pub use viewer::ViewerId;
+pub use viewers::{ViewerEvent, ViewerHandle, WatchError, WatchRequest};
+pub use worker::stats::WorkerSnapshot;

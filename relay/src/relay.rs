@@ -13,8 +13,9 @@ use tracing::info;
 
 use crate::{
     AllocateError, Allocation, Allocator, BoxFuture, ChannelName, CloseReason, RelaySettings, Sinks,
-    StreamRequest, StreamSnapshot, TrackDescription,
+    StreamId, StreamRequest, StreamSnapshot, TrackDescription, WorkerSnapshot,
     allocation::checked_tracks,
+    egress::Egress,
     inlet::{self, Inlet, InletSettings},
     kernel_drops,
     pool::PortPool,
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     /// Held while a stream appears or goes, so that nobody is given a port that is just closing. `true` once
     /// the relay shuts down.
     allocating: Mutex<bool>,
+    pub(crate) egress: Arc<Egress>,
 }
 
 /// Why a relay did not start.
@@ -86,10 +88,16 @@ impl Relay {
             settings.port_rest,
             settings.receive_buffer,
         );
+        let egress = Arc::new(Egress::start(&settings)?);
+        let sinks = Sinks::default();
+        for worker in egress.sinks() {
+            sinks.add(worker);
+        }
         let inner = Arc::new(Inner {
             settings,
             streams: Streams::default(),
-            sinks: Sinks::default(),
+            sinks,
+            egress,
             pool,
             runtime,
             allocating: Mutex::new(false),
@@ -132,6 +140,21 @@ impl Relay {
         &self.inner.sinks
     }
 
+    /// Figures of the egress workers, in the order of their ports.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerSnapshot> {
+        self.inner.egress.snapshots()
+    }
+
+    pub(crate) fn settings(&self) -> &RelaySettings {
+        &self.inner.settings
+    }
+
+    /// What a join needs; `None` for a stream that is gone.
+    pub(crate) fn egress_and_stream(&self, stream: StreamId) -> Option<(Arc<Egress>, Arc<LiveStream>)> {
+        Some((Arc::clone(&self.inner.egress), self.inner.streams.get(stream)?))
+    }
+
     /// Gives a stream a port, or says again which one it has; see [`Allocator::allocate`].
     ///
     /// # Errors
@@ -146,7 +169,7 @@ impl Relay {
         self.inner.release(port, reason)
     }
 
-    /// Ends every stream and waits until all are gone, at most for `deadline`.
+    /// Ends every stream and every viewer session and waits until all are gone, at most for `deadline`.
     pub async fn shutdown(&self, deadline: Duration) {
         *self.inner.allocating() = true;
         let mut changes = self.changes();
@@ -160,7 +183,9 @@ impl Relay {
                 }
             }
         };
-        let _ = time::timeout(deadline, all_gone).await;
+        let end = Instant::now() + deadline;
+        let _ = time::timeout_at(end.into(), all_gone).await;
+        self.inner.egress.shutdown(end).await;
     }
 }
 
@@ -273,7 +298,8 @@ fn check(settings: &RelaySettings) -> Result<(), RelayError> {
     if settings.rtp_ports.is_empty() || *settings.rtp_ports.start() == 0 {
         return setting("rtp_ports", "not a range of ports");
     }
-    if settings.ports.is_empty() || *settings.ports.start() == 0 {
+    // 0-0 takes any ports: for tests, which run beside each other.
+    if settings.ports.is_empty() || (*settings.ports.start() == 0 && *settings.ports.end() != 0) {
         return setting("ports", "not a range of ports");
     }
     if settings.permanent_port.is_some_and(|port| settings.rtp_ports.contains(&port)) {

@@ -42,6 +42,19 @@ pub struct RelaySettings {
     pub max_viewers: u32,
     /// Viewer sessions per address that are not connected yet.
     pub max_pending_per_address: u32,
+    /// A viewer that was made an offer has this long to answer.
+    pub answer_timeout: Duration,
+    /// From the answer to an encrypted connection.
+    pub connect_timeout: Duration,
+    /// A viewer whose browser has not confirmed for this long that it wants the stream is gone (RFC 7675).
+    pub silence_timeout: Duration,
+    /// The same after a goodbye that anybody could have written.
+    pub silence_after_alert: Duration,
+    /// Kernel send buffer of each egress socket, bytes. Twice a keyframe burst to all viewers is a good size; the
+    /// kernel may grant less (`net.core.wmem_max`).
+    pub viewer_send_buffer: usize,
+    /// Kernel receive buffer of each egress socket, bytes (`net.core.rmem_max`).
+    pub viewer_receive_buffer: usize,
     /// What the rings keep.
     pub ring: RingLimits,
     /// Kernel receive buffer of each stream's socket, bytes. The kernel may grant less (`net.core.rmem_max`).
@@ -74,6 +87,12 @@ impl Default for RelaySettings {
             playout_delay_max: Duration::from_millis(500),
             max_viewers: 10_000,
             max_pending_per_address: 50,
+            answer_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(15),
+            silence_timeout: Duration::from_secs(30),
+            silence_after_alert: Duration::from_secs(8),
+            viewer_send_buffer: 8 << 20,
+            viewer_receive_buffer: 4 << 20,
             ring: RingLimits::default(),
             receive_buffer: 4 << 20,
         }

@@ -48,6 +48,7 @@ impl Waker {
         self.pending.swap(false, Ordering::AcqRel);
     }
 
+    #[cfg(test)]
     /// Whether somebody called since the last [`Waker::take`]; costs no system call.
     pub(crate) fn is_pending(&self) -> bool {
         self.pending.load(Ordering::Acquire)

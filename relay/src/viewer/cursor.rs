@@ -1,0 +1,227 @@
+//! Where one viewer stands on one track's ring, and how the viewer's own packet numbers map onto the ring's.
+//!
+//! A viewer's numbers run on without a gap whatever happens: joining, jumping to a newer keyframe, replaying.
+//! Each jump opens a *segment*, inside which a viewer's number and the ring's differ by a constant. So a hole
+//! that loss left in the ring stays a hole for the viewer (receivers judge by numbers alone whether a reference
+//! picture is missing), and a NACK finds its packet again.
+
+use heliograph_media::{SeqNo, WireSeq};
+
+/// Segments remembered. A jump happens at most about every two seconds; a NACK for something older than the
+/// newest keyframe is not answered anyway.
+const SEGMENTS: usize = 6;
+
+/// A viewer's packet number: rollover counter and sequence number in one, which is also the SRTP index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OutSeq(pub(crate) u64);
+
+impl OutSeq {
+    /// What goes into the packet.
+    pub(crate) const fn wire(self) -> WireSeq {
+        SeqNo(self.0).wire()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    /// First packet in the ring's numbering.
+    ring: SeqNo,
+    /// The same packet in the viewer's numbering.
+    out: u64,
+}
+
+/// The cursor.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    /// Next packet of the ring to send.
+    next: SeqNo,
+    /// Oldest first; the last one is current.
+    segments: [Segment; SEGMENTS],
+    count: u8,
+    /// The number that the first packet of the next segment gets.
+    next_out: u64,
+}
+
+impl Cursor {
+    /// A cursor that is nowhere yet. `first` is the number of the first packet: random below 2^15, because loss
+    /// around a wrap among the very first packets would leave the receiver with another rollover counter.
+    pub(crate) fn new(first: u16) -> Self {
+        debug_assert!(first < 1 << 15, "first sequence number too near the wrap");
+        Self {
+            next: SeqNo(0),
+            segments: [Segment { ring: SeqNo(0), out: 0 }; SEGMENTS],
+            count: 0,
+            next_out: u64::from(first),
+        }
+    }
+
+    /// Goes on at `ring`, forwards or backwards, numbering on without a gap.
+    pub(crate) fn jump(&mut self, ring: SeqNo) {
+        let segment = Segment { ring, out: self.next_out };
+        self.next = ring;
+        if let Some(last) = self.count.checked_sub(1).map(usize::from)
+            && self.segments[last].out == self.next_out
+        {
+            // Nothing was sent from the last segment: it never existed.
+            self.segments[last] = segment;
+            return;
+        }
+        if usize::from(self.count) == SEGMENTS {
+            self.segments.copy_within(1.., 0);
+            self.count -= 1;
+        }
+        self.segments[usize::from(self.count)] = segment;
+        self.count += 1;
+    }
+
+    /// Whether [`Cursor::jump`] was ever called.
+    pub(crate) const fn is_placed(&self) -> bool {
+        self.count > 0
+    }
+
+    /// Next packet of the ring to send.
+    pub(crate) const fn next(&self) -> SeqNo {
+        self.next
+    }
+
+    /// First packet of the current segment, in the ring's numbering.
+    pub(crate) fn segment_start(&self) -> Option<SeqNo> {
+        self.current().map(|segment| segment.ring)
+    }
+
+    /// The number that the next packet gets when it follows the last one without a hole.
+    pub(crate) const fn next_out(&self) -> OutSeq {
+        OutSeq(self.next_out)
+    }
+
+    /// The number that the packet `ring`, at or after [`Cursor::next`], has.
+    pub(crate) fn peek(&self, ring: SeqNo) -> OutSeq {
+        debug_assert!(ring >= self.next, "packet behind the cursor");
+        let segment = self.current().expect("a cursor is placed before packets are taken");
+        OutSeq(segment.out + (ring.0 - segment.ring.0))
+    }
+
+    /// Takes the packet `ring`, at or after [`Cursor::next`], and returns its number; the cursor then stands
+    /// behind it. Numbers of packets that were skipped stay unused, as holes.
+    pub(crate) fn take(&mut self, ring: SeqNo) -> OutSeq {
+        let out = self.peek(ring);
+        self.next = ring.next();
+        self.next_out = out.0 + 1;
+        out
+    }
+
+    /// The number of a packet behind the cursor that came late. None when it belongs before the current
+    /// segment: then the viewer has been told of a newer keyframe and has no use for it.
+    pub(crate) fn late(&self, ring: SeqNo) -> Option<OutSeq> {
+        let segment = self.current()?;
+        if ring >= self.next {
+            return None;
+        }
+        ring.since(segment.ring).map(|ahead| OutSeq(segment.out + ahead))
+    }
+
+    /// Which packet of the ring went out under the number `wire`, and the whole number; the most recent one if
+    /// it went around. None for numbers not used yet or no longer remembered.
+    pub(crate) fn sent(&self, wire: WireSeq) -> Option<(SeqNo, OutSeq)> {
+        let behind = u64::from(WireSeq(self.next_out as u16).0.wrapping_sub(wire.0));
+        if behind == 0 || behind > 1 << 15 {
+            return None;
+        }
+        let out = self.next_out.checked_sub(behind)?;
+        let segment =
+            self.segments[..usize::from(self.count)].iter().rev().find(|segment| segment.out <= out)?;
+        Some((segment.ring + (out - segment.out), OutSeq(out)))
+    }
+
+    fn current(&self) -> Option<Segment> {
+        Some(self.segments[usize::from(self.count.checked_sub(1)?)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn take(cursor: &mut Cursor, ring: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        ring.into_iter().map(|seq| cursor.take(SeqNo(seq)).0).collect()
+    }
+
+    #[test]
+    fn numbers_run_on_over_jumps_in_both_directions() {
+        for first in [0, 1, 700, (1 << 15) - 1] {
+            let mut cursor = Cursor::new(first);
+            let first = u64::from(first);
+            cursor.jump(SeqNo(100_000));
+            assert_eq!(take(&mut cursor, 100_000..100_003), [first, first + 1, first + 2]);
+            cursor.jump(SeqNo(200_000));
+            assert_eq!(take(&mut cursor, [200_000, 200_001]), [first + 3, first + 4]);
+            cursor.jump(SeqNo(99_990));
+            assert_eq!(take(&mut cursor, [99_990]), [first + 5]);
+            for (out, ring) in [(0, 100_000), (2, 100_002), (3, 200_000), (4, 200_001), (5, 99_990)] {
+                let out = OutSeq(first + out);
+                assert_eq!(cursor.sent(out.wire()), Some((SeqNo(ring), out)));
+            }
+            assert_eq!(cursor.sent(OutSeq(first + 6).wire()), None, "not sent yet");
+        }
+    }
+
+    #[test]
+    fn a_hole_stays_a_hole_and_a_late_packet_fits_into_it() {
+        let mut cursor = Cursor::new(10);
+        cursor.jump(SeqNo(500));
+        assert_eq!(take(&mut cursor, [500, 501, 504]), [10, 11, 14]);
+        assert_eq!(cursor.late(SeqNo(502)), Some(OutSeq(12)));
+        assert_eq!(cursor.late(SeqNo(499)), None, "before the segment");
+        assert_eq!(cursor.late(SeqNo(505)), None, "not late");
+        assert_eq!(cursor.sent(WireSeq(13)), Some((SeqNo(503), OutSeq(13))));
+        cursor.jump(SeqNo(600));
+        assert_eq!(cursor.late(SeqNo(502)), None, "of an older segment");
+        assert_eq!(take(&mut cursor, [600]), [15]);
+    }
+
+    #[test]
+    fn the_wrap_is_crossed() {
+        let mut cursor = Cursor::new((1 << 15) - 1);
+        cursor.jump(SeqNo(0));
+        let sent = take(&mut cursor, 0..100_000);
+        assert_eq!(sent.last(), Some(&(99_999 + (1 << 15) - 1)));
+        for back in [1, 2, 1000, 1 << 15] {
+            let out = OutSeq(100_000 + (1 << 15) - 1 - back);
+            assert_eq!(cursor.sent(out.wire()), Some((SeqNo(100_000 - back), out)));
+        }
+        assert_eq!(cursor.sent(WireSeq(cursor.next_out().wire().0.wrapping_sub(40_000))), None, "too old");
+    }
+
+    #[test]
+    fn jumps_without_packets_between_them_leave_no_trace() {
+        let mut cursor = Cursor::new(3);
+        assert!(!cursor.is_placed());
+        for target in 0..20 {
+            cursor.jump(SeqNo(target * 100));
+        }
+        assert_eq!(take(&mut cursor, [1900]), [3]);
+        assert_eq!(cursor.sent(WireSeq(3)), Some((SeqNo(1900), OutSeq(3))));
+    }
+
+    #[test]
+    fn only_the_newest_segments_are_remembered() {
+        let mut cursor = Cursor::new(0);
+        for target in 0..10 {
+            cursor.jump(SeqNo(1000 * target));
+            take(&mut cursor, [1000 * target]);
+        }
+        assert_eq!(cursor.sent(WireSeq(9)), Some((SeqNo(9000), OutSeq(9))));
+        assert_eq!(cursor.sent(WireSeq(4)), Some((SeqNo(4000), OutSeq(4))));
+        assert_eq!(cursor.sent(WireSeq(3)), None);
+    }
+
+    #[test]
+    fn numbers_below_the_first_were_never_sent() {
+        let mut cursor = Cursor::new(5);
+        cursor.jump(SeqNo(50));
+        take(&mut cursor, [50]);
+        assert_eq!(cursor.sent(WireSeq(4)), None);
+        assert_eq!(cursor.sent(WireSeq(65_535)), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! How fast the past is sent to someone who joins.
+
+use std::time::{Duration, Instant};
+
+use heliograph_media::Bitrate;
+
+/// Sent at once, bytes. Enough for most keyframes, small enough for a home router's queue.
+const AT_ONCE: u64 = 64 << 10;
+/// Times the stream's bitrate. The replay ends after (age x bitrate - `AT_ONCE`) / (rate - bitrate), so that ten
+/// times costs a ninth of the age and four times a third of it.
+const TIMES_BITRATE: u64 = 10;
+const AT_LEAST: Bitrate = Bitrate::kbps(20_000);
+/// A replay that is no faster than the stream never ends: this is as slow as loss can make it.
+const SLOWEST_TIMES_BITRATE: u64 = 2;
+/// Loss in one report halves the rate at most this often: reports of one loss come several times.
+const SLOW_DOWN_EVERY: Duration = Duration::from_millis(50);
+/// Time that may be saved up. Longer pauses (a busy worker) must not become bursts.
+const SAVED: Duration = Duration::from_millis(20);
+/// How often a replay is continued.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(2);
+
+/// A token bucket in bytes.
+#[derive(Debug)]
+pub(crate) struct Pacer {
+    rate: Bitrate,
+    slowest: Bitrate,
+    /// Bytes; negative after a packet that was larger than what was left.
+    tokens: i64,
+    filled: Instant,
+    slowed: Option<Instant>,
+}
+
+impl Pacer {
+    /// A full bucket for a stream of `bitrate`.
+    pub(crate) fn new(now: Instant, bitrate: Bitrate) -> Self {
+        Self {
+            rate: bitrate.times(TIMES_BITRATE).max(AT_LEAST),
+            slowest: bitrate.times(SLOWEST_TIMES_BITRATE).max(Bitrate::kbps(2_000)),
+            tokens: AT_ONCE as i64,
+            filled: now,
+            slowed: None,
+        }
+    }
+
+    /// Fills up what has become due.
+    pub(crate) fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled);
+        let bytes = self.rate.bytes_in(passed);
+        if bytes == 0 {
+            return;
+        }
+        self.filled = now;
+        let most = self.rate.bytes_in(SAVED) as i64;
+        if self.tokens < most {
+            self.tokens = (self.tokens + bytes as i64).min(most);
+        }
+    }
+
+    /// Whether anything may be sent now. The last packet may overdraw by its own length.
+    pub(crate) const fn allows(&self) -> bool {
+        self.tokens > 0
+    }
+
+    /// Accounts for a packet of `bytes`.
+    pub(crate) const fn spend(&mut self, bytes: usize) {
+        self.tokens -= bytes as i64;
+    }
+
+    /// The viewer reports loss: half the rate from now on.
+    pub(crate) fn on_loss(&mut self, now: Instant) {
+        if self.slowed.is_some_and(|at| now.saturating_duration_since(at) < SLOW_DOWN_EVERY) {
+            return;
+        }
+        self.slowed = Some(now);
+        self.rate = Bitrate::bps(self.rate.as_bps() / 2).max(self.slowest);
+        self.tokens = self.tokens.min(self.rate.bytes_in(SAVED) as i64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    /// Milliseconds until `bytes` are sent in packets of 1200.
+    fn time_for(pacer: &mut Pacer, start: Instant, bytes: u64) -> u64 {
+        let mut left = bytes;
+        for ms in (0..60_000).step_by(2) {
+            pacer.refill(start + Duration::from_millis(ms));
+            while pacer.allows() && left > 0 {
+                pacer.spend(1200);
+                left = left.saturating_sub(1200);
+            }
+            if left == 0 {
+                return ms;
+            }
+        }
+        panic!("never ends");
+    }
+
+    #[test]
+    fn the_first_64_kib_go_at_once_and_the_rest_at_ten_times() {
+        let start = Instant::now();
+        for (bitrate, bytes, expected) in [
+            (2_600, 64 << 10, 0..=0),
+            // 1 MB at 26 Mbit/s less 64 KiB: 300 ms.
+            (2_600, 1_040_000, 290..=310),
+            // The floor of 20 Mbit/s.
+            (500, 315_536, 95..=106),
+            (8_000, 1_065_536, 95..=106),
+        ] {
+            let mut pacer = Pacer::new(start, Bitrate::kbps(bitrate));
+            let took = time_for(&mut pacer, start, bytes);
+            assert!(expected.contains(&took), "{bitrate} kbit/s, {bytes} bytes: {took} ms");
+        }
+    }
+
+    #[test]
+    fn loss_slows_down_but_never_below_twice_the_stream() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(start, Bitrate::kbps(2_500));
+        pacer.on_loss(start);
+        pacer.on_loss(start + Duration::from_millis(10));
+        assert_eq!(pacer.rate, Bitrate::kbps(12_500), "one loss, reported twice");
+        for ms in (100..2000).step_by(100) {
+            pacer.on_loss(start + Duration::from_millis(ms));
+        }
+        assert_eq!(pacer.rate, Bitrate::kbps(5_000));
+    }
+
+    #[test]
+    fn a_pause_is_not_saved_up() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(start, Bitrate::kbps(2_000));
+        pacer.spend(100 << 10);
+        assert!(!pacer.allows());
+        pacer.refill(start + Duration::from_secs(10));
+        assert_eq!(pacer.tokens, 50_000);
+    }
+}

@@ -1,0 +1,525 @@
+//! A connected viewer: what it is sent, and what it asks for. Joining, live fan-out, sending again, reports.
+
+use std::time::{Duration, Instant};
+
+use heliograph_edge::{
+    sdp::NegotiatedTrack,
+    srtp::{RtcpOpener, RtcpSealer, RtpSealer, SrtpError, SrtpKeys},
+};
+use heliograph_media::{
+    NtpTime, SeqNo, Ssrc,
+    rtcp::{self, Rtcp, SenderInfo},
+};
+use rand::{Rng, RngExt};
+
+use super::{
+    keyframe::{Answer, Requests},
+    pace::{self, Pacer},
+    resend::{Resend, Resends},
+    track::{Put, RtxSender, TrackSender},
+};
+use crate::{
+    Track, TrackClock, TrackRing,
+    worker::{outbox::Lane, stream::LatePackets},
+};
+
+/// Packets of one track in one turn: a keyframe to many viewers goes out in several rounds, so that the last
+/// viewer does not wait for all of the first one's.
+const TURN_PACKETS: usize = 50;
+/// More packets missing at once than this: asking for each would only make it worse.
+const FALLEN_BEHIND: usize = 100;
+/// The first packet of a replay goes once more after this time: a receiver cannot miss what comes before the
+/// first packet it gets.
+const FIRST_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// Until a report tells.
+const ROUND_TRIP_GUESS: Duration = Duration::from_millis(80);
+/// Bounds for what a report may claim.
+const ROUND_TRIP: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
+/// Reported loss above which a replay slows down, in 1/256.
+const REPLAY_LOSS: u8 = 5;
+
+/// The part of a stream that players look at.
+pub(crate) struct StreamView<'a> {
+    pub(crate) rings: &'a [TrackRing; 2],
+    pub(crate) clocks: &'a [Option<TrackClock>; 2],
+    pub(crate) late: &'a LatePackets,
+}
+
+impl StreamView<'_> {
+    fn ring(&self, track: Track) -> &TrackRing {
+        &self.rings[track.index()]
+    }
+}
+
+/// What a turn left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The viewer has everything there is (or is paced by a timer).
+    Done,
+    /// There is more for the next round.
+    More,
+    /// The outbox is full.
+    Full,
+}
+
+/// Buffers that are used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) plain: Vec<u8>,
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// What the viewer agreed to.
+pub(crate) struct PlayerMedia {
+    pub(crate) video: Option<NegotiatedTrack>,
+    pub(crate) audio: Option<NegotiatedTrack>,
+    pub(crate) cname: Box<str>,
+    /// In units of 10 ms.
+    pub(crate) playout_delay_max: u16,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// No keyframe in the ring.
+    AwaitingKeyframe,
+    /// Catching up from the newest keyframe.
+    Replaying(Pacer),
+    Live,
+}
+
+#[derive(Debug)]
+struct Video {
+    sender: TrackSender,
+    rtx: Option<RtxSender>,
+    phase: Phase,
+    resends: Resends,
+    requests: Requests,
+    /// Last FIR number answered; repetitions of one request carry the same.
+    last_fir: Option<u8>,
+}
+
+/// A connected viewer.
+pub(crate) struct Player {
+    sealer: RtpSealer,
+    rtcp_sealer: RtcpSealer,
+    rtcp_opener: RtcpOpener,
+    video: Option<Video>,
+    audio: Option<TrackSender>,
+    cname: Box<str>,
+    round_trip: Option<Duration>,
+    /// Late packets up to here were seen.
+    late_seen: u32,
+    reported: Option<Instant>,
+}
+
+impl Player {
+    /// # Errors
+    /// Never for keys that came out of a handshake.
+    pub(crate) fn new(media: PlayerMedia, keys: &SrtpKeys, rng: &mut impl Rng) -> Result<Self, SrtpError> {
+        let max = media.playout_delay_max;
+        let mut first_seq = || rng.random_range(0..1 << 15);
+        Ok(Self {
+            sealer: RtpSealer::new(&keys.local)?,
+            rtcp_sealer: RtcpSealer::new(&keys.local)?,
+            rtcp_opener: RtcpOpener::new(&keys.remote)?,
+            video: media.video.map(|track| Video {
+                rtx: RtxSender::new(&track, first_seq()),
+                sender: TrackSender::new(&track, first_seq(), max, false),
+                phase: Phase::AwaitingKeyframe,
+                resends: Resends::new(),
+                requests: Requests::default(),
+                last_fir: None,
+            }),
+            audio: media.audio.map(|track| TrackSender::new(&track, first_seq(), max, true)),
+            cname: media.cname,
+            round_trip: None,
+            late_seen: 0,
+            reported: None,
+        })
+    }
+
+    /// The viewer is connected: video from the newest keyframe, audio from now.
+    pub(crate) fn start(&mut self, now: Instant, stream: &StreamView<'_>) {
+        self.late_seen = stream.late.next();
+        if let Some(audio) = &mut self.audio {
+            let ring = stream.ring(Track::Audio);
+            if !ring.is_empty() {
+                audio.jump(ring.next());
+            }
+        }
+        if let Some(video) = &mut self.video {
+            video.replay(now, stream.ring(Track::Video));
+        }
+    }
+
+    /// Sends what is new, at most a run per track.
+    pub(crate) fn turn(&mut self, now: Instant, stream: &StreamView<'_>, lane: &mut Lane<'_>) -> Turn {
+        if self.late_seen != stream.late.next() && !self.send_late(stream, lane) {
+            return Turn::Full;
+        }
+        let mut turn = Turn::Done;
+        if let Some(video) = &mut self.video {
+            let ring = stream.ring(Track::Video);
+            if matches!(video.phase, Phase::AwaitingKeyframe) {
+                video.replay(now, ring);
+            }
+            if matches!(video.phase, Phase::Live) {
+                turn = video.live_turn(now, ring, &self.sealer, lane);
+            }
+        }
+        if turn == Turn::Full {
+            return turn;
+        }
+        if let Some(audio) = &mut self.audio {
+            let ring = stream.ring(Track::Audio);
+            if !ring.is_empty() && (!audio.cursor().is_placed() || audio.cursor().next() < ring.oldest()) {
+                audio.jump(ring.oldest());
+            }
+            for (sent, packet) in ring.packets_from(audio.cursor().next()).enumerate() {
+                if sent == TURN_PACKETS {
+                    return Turn::More;
+                }
+                if audio.send(packet, &self.sealer, lane) == Put::Full {
+                    return Turn::Full;
+                }
+            }
+        }
+        turn
+    }
+
+    /// Whether the replay's timer has to run, and from when.
+    pub(crate) fn next_fast(&self, now: Instant) -> Option<Instant> {
+        let video = self.video.as_ref()?;
+        let pace = matches!(video.phase, Phase::Replaying(_)).then(|| now + pace::INTERVAL);
+        [pace, video.resends.next_due()].into_iter().flatten().min()
+    }
+
+    /// Continues a replay and sends second copies.
+    pub(crate) fn on_fast(&mut self, now: Instant, stream: &StreamView<'_>, lane: &mut Lane<'_>) {
+        let Some(video) = &mut self.video else { return };
+        let ring = stream.ring(Track::Video);
+        while let Some(out) = video.resends.due(now) {
+            video.send_again(out, ring, &self.sealer, lane);
+        }
+        video.continue_replay(now, ring, &self.sealer, lane);
+    }
+
+    /// Whether sender reports are due: once a second from the start of live.
+    pub(crate) fn wants_reports(&self, now: Instant) -> bool {
+        let replaying = self.video.as_ref().is_some_and(|video| matches!(video.phase, Phase::Replaying(_)));
+        !replaying
+            && self.reported.is_none_or(|at| now.saturating_duration_since(at) >= Duration::from_millis(950))
+    }
+
+    /// Sender reports with the canonical name, for each track that has been sent, from the stream's own clock:
+    /// where the packets belong, whenever they were sent.
+    pub(crate) fn send_reports(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+        stream: &StreamView<'_>,
+        lane: &mut Lane<'_>,
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { plain, sealed } = scratch;
+        let senders = [self.video.as_ref().map(|video| &video.sender), self.audio.as_ref()];
+        for (sender, clock) in senders.into_iter().zip(stream.clocks) {
+            let (Some(sender), Some(clock)) = (sender, clock) else { continue };
+            if sender.packets() == 0 {
+                continue;
+            }
+            plain.clear();
+            let info = SenderInfo {
+                ssrc: sender.ssrc(),
+                ntp,
+                rtp_timestamp: clock.timestamp_at(now) as u32,
+                packets: sender.packets(),
+                octets: sender.octets(),
+            };
+            rtcp::write_sender_report(plain, &info, &[]);
+            rtcp::write_sdes_cname(plain, sender.ssrc(), &self.cname);
+            sealed.clear();
+            if self.rtcp_sealer.seal(plain, sealed).is_ok() {
+                lane.outbox.push(&lane.target, sealed);
+                self.reported = Some(now);
+            }
+        }
+    }
+
+    /// Says goodbye for all sources.
+    pub(crate) fn send_bye(&mut self, lane: &mut Lane<'_>, scratch: &mut Scratch) {
+        let Scratch { plain, sealed } = scratch;
+        let mut ssrcs: Vec<Ssrc> = Vec::with_capacity(3);
+        ssrcs.extend(self.video.as_ref().map(|video| video.sender.ssrc()));
+        ssrcs.extend(self.video.as_ref().and_then(|video| video.rtx.as_ref()).map(RtxSender::ssrc));
+        ssrcs.extend(self.audio.as_ref().map(TrackSender::ssrc));
+        let Some(&first) = ssrcs.first() else { return };
+        plain.clear();
+        rtcp::write_receiver_report(plain, first, &[]);
+        rtcp::write_bye(plain, &ssrcs);
+        sealed.clear();
+        if self.rtcp_sealer.seal(plain, sealed).is_ok() {
+            lane.outbox.push(&lane.target, sealed);
+        }
+    }
+
+    /// Takes a sealed RTCP packet and answers it. `ask` passes a keyframe request on to the publisher and says
+    /// whether that one answers such requests.
+    ///
+    /// # Errors
+    /// When it is not authentic.
+    pub(crate) fn on_rtcp(
+        &mut self,
+        now: Instant,
+        ntp: NtpTime,
+        packet: &mut [u8],
+        stream: &StreamView<'_>,
+        ask: impl Fn() -> bool,
+        lane: &mut Lane<'_>,
+    ) -> Result<(), SrtpError> {
+        let plain = self.rtcp_opener.open(packet)?;
+        let Ok(feedback) = rtcp::parse_compound(plain) else {
+            lane.counters.received_rejected += 1;
+            return Ok(());
+        };
+        for item in feedback {
+            match item {
+                Rtcp::ReceiverReport { reports, .. } | Rtcp::SenderReport { reports, .. } => {
+                    for report in reports {
+                        self.on_report(now, ntp, &report);
+                    }
+                }
+                Rtcp::Nack { media, lost, .. } => {
+                    let round_trip = self.round_trip();
+                    if let Some(video) = self.video.as_mut().filter(|video| video.sender.ssrc() == media) {
+                        let ring = stream.ring(Track::Video);
+                        if lost.len() > FALLEN_BEHIND {
+                            lane.counters.fell_behind +=
+                                u64::from(video.requests.may_replay(now) && video.replay(now, ring));
+                            continue;
+                        }
+                        if let Phase::Replaying(pacer) = &mut video.phase {
+                            pacer.on_loss(now);
+                        }
+                        for wire in lost {
+                            let Some((seq, out)) = video.sender.cursor().sent(wire) else {
+                                lane.counters.resend_gone += 1;
+                                continue;
+                            };
+                            if ring.get(seq).is_none() || ring.newest_keyframe().is_some_and(|key| seq < key)
+                            {
+                                lane.counters.resend_gone += 1;
+                                continue;
+                            }
+                            match video.resends.ask(now, out, round_trip) {
+                                Resend::Now => {
+                                    video.send_again(out, ring, &self.sealer, lane);
+                                }
+                                Resend::Duplicate => lane.counters.resend_duplicate += 1,
+                                Resend::OverBudget => lane.counters.resend_over_budget += 1,
+                            }
+                        }
+                    }
+                }
+                Rtcp::Pli { media } => self.on_keyframe_request(now, media, None, stream, &ask, lane),
+                Rtcp::Fir { media } => {
+                    for (media, number) in media {
+                        self.on_keyframe_request(now, media, Some(number), stream, &ask, lane);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(ROUND_TRIP_GUESS)
+    }
+
+    fn on_report(&mut self, now: Instant, ntp: NtpTime, report: &rtcp::ReportBlock) {
+        let mut ours = false;
+        if let Some(video) = self.video.as_mut().filter(|video| video.sender.ssrc() == report.ssrc) {
+            ours = true;
+            video.sender.on_heard_of();
+            video.resends.set_fraction_lost(report.fraction_lost);
+            if let Phase::Replaying(pacer) = &mut video.phase
+                && report.fraction_lost > REPLAY_LOSS
+            {
+                pacer.on_loss(now);
+            }
+        }
+        if let Some(audio) = self.audio.as_mut().filter(|audio| audio.ssrc() == report.ssrc) {
+            ours = true;
+            audio.on_heard_of();
+        }
+        if let Some(trip) = report.round_trip(ntp).filter(|_| ours) {
+            self.round_trip = Some(trip.clamp(*ROUND_TRIP.start(), *ROUND_TRIP.end()));
+        }
+    }
+
+    fn on_keyframe_request(
+        &mut self,
+        now: Instant,
+        media: Ssrc,
+        fir: Option<u8>,
+        stream: &StreamView<'_>,
+        ask: impl FnOnce() -> bool,
+        lane: &mut Lane<'_>,
+    ) {
+        let round_trip = self.round_trip();
+        let Some(video) = self.video.as_mut().filter(|video| video.sender.ssrc() == media) else { return };
+        if fir.is_some() {
+            if video.last_fir == fir {
+                return;
+            }
+            video.last_fir = fir;
+        }
+        let replaying = !matches!(video.phase, Phase::Live);
+        if video.requests.on_request(now, replaying, round_trip, ask) == Answer::Replay
+            && video.replay(now, stream.ring(Track::Video))
+        {
+            lane.counters.replays += 1;
+        }
+    }
+
+    /// Sends packets that came late and belong where this viewer has been. False when the outbox is full.
+    fn send_late(&mut self, stream: &StreamView<'_>, lane: &mut Lane<'_>) -> bool {
+        for (number, track, seq) in stream.late.since(self.late_seen) {
+            let sender = match track {
+                Track::Video => self.video.as_mut().map(|video| &mut video.sender),
+                Track::Audio => self.audio.as_mut(),
+            };
+            if let (Some(sender), Some(packet)) = (sender, stream.ring(track).get(seq))
+                && sender.send_late(packet, &self.sealer, lane) == Put::Full
+            {
+                return false;
+            }
+            self.late_seen = number.wrapping_add(1);
+        }
+        self.late_seen = stream.late.next();
+        true
+    }
+}
+
+impl Video {
+    /// Goes to the newest keyframe and sends what followed, faster than live. False when there is none.
+    fn replay(&mut self, now: Instant, ring: &TrackRing) -> bool {
+        let Some(keyframe) = ring.newest_keyframe() else {
+            // A viewer whose numbers have a place goes on as it is; a joiner waits.
+            if !self.sender.cursor().is_placed() {
+                self.phase = Phase::AwaitingKeyframe;
+            }
+            return false;
+        };
+        self.sender.jump(keyframe);
+        self.requests.on_replay(now);
+        self.resends.schedule(now + FIRST_AGAIN_AFTER, self.sender.cursor().next_out());
+        self.phase = Phase::Replaying(Pacer::new(now, ring.bitrate(now)));
+        true
+    }
+
+    /// The ring has moved on past the cursor: it was cleared, or a very slow replay was overtaken.
+    fn start_anew(&mut self, now: Instant, ring: &TrackRing, lane: &mut Lane<'_>) {
+        lane.counters.fell_behind += 1;
+        if !self.replay(now, ring) {
+            self.phase = Phase::AwaitingKeyframe;
+        }
+    }
+
+    /// Sends as much of the past as is due; live begins when nothing is left of it.
+    fn continue_replay(&mut self, now: Instant, ring: &TrackRing, sealer: &RtpSealer, lane: &mut Lane<'_>) {
+        let Phase::Replaying(pacer) = &mut self.phase else { return };
+        pacer.refill(now);
+        if self.sender.cursor().next() < ring.oldest() {
+            self.start_anew(now, ring, lane);
+            return;
+        }
+        let mut from = self.sender.cursor().next();
+        let mut earned = 0;
+        let mut boundary_before =
+            ring.get(SeqNo(from.0.saturating_sub(1))).is_some_and(|packet| packet.marker);
+        loop {
+            let mut jumped = false;
+            for packet in ring.packets_from(from) {
+                let boundary = packet.frame_start || boundary_before;
+                if boundary
+                    && let Some(keyframe) = ring.newest_keyframe()
+                    && keyframe > packet.seq
+                    && self.sender.cursor().segment_start().is_none_or(|start| keyframe > start)
+                {
+                    self.sender.jump(keyframe);
+                    from = keyframe;
+                    jumped = true;
+                    break;
+                }
+                if !pacer.allows() {
+                    self.resends.earn(earned);
+                    return;
+                }
+                match self.sender.send(packet, sealer, lane) {
+                    Put::Full => {
+                        self.resends.earn(earned);
+                        return;
+                    }
+                    Put::Never => {}
+                    Put::Sent(bytes) => {
+                        pacer.spend(bytes);
+                        earned += 1;
+                    }
+                }
+                boundary_before = packet.marker;
+            }
+            if !jumped {
+                break;
+            }
+        }
+        self.resends.earn(earned);
+        self.phase = Phase::Live;
+        self.requests.on_served(now);
+    }
+
+    fn live_turn(&mut self, now: Instant, ring: &TrackRing, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Turn {
+        if self.sender.cursor().next() < ring.oldest() {
+            self.start_anew(now, ring, lane);
+            return Turn::Done;
+        }
+        let mut sent = 0;
+        let mut turn = Turn::Done;
+        for packet in ring.packets_from(self.sender.cursor().next()) {
+            if sent == TURN_PACKETS {
+                turn = Turn::More;
+                break;
+            }
+            if self.sender.send(packet, sealer, lane) == Put::Full {
+                turn = Turn::Full;
+                break;
+            }
+            sent += 1;
+            if packet.keyframe_start {
+                self.requests.on_served(now);
+            }
+        }
+        self.resends.earn(sent as u32);
+        turn
+    }
+
+    /// Sends one packet again: as RTX, or the same packet to a viewer that cannot take RTX.
+    fn send_again(
+        &mut self,
+        out: super::cursor::OutSeq,
+        ring: &TrackRing,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) {
+        let Some((seq, out)) = self.sender.cursor().sent(out.wire()) else { return };
+        let Some(packet) = ring.get(seq) else { return };
+        let put = match &mut self.rtx {
+            Some(rtx) => rtx.send(packet, out, &self.sender, sealer, lane),
+            None => self.sender.send_again(packet, out, sealer, lane),
+        };
+        if matches!(put, Put::Sent(_)) {
+            lane.counters.resent += 1;
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! One track on its way to one viewer: header, number, seal.
+
+use heliograph_edge::{
+    sdp::NegotiatedTrack,
+    srtp::{PacketIndex, RtpSealer},
+};
+use heliograph_media::{PayloadType, SeqNo, Ssrc};
+
+use super::cursor::{Cursor, OutSeq};
+use crate::{Packet, worker::outbox::Lane};
+
+/// Longest header: fixed part, extension header, playout delay and a media id.
+const MAX_HEADER: usize = 12 + MAX_EXTENSION;
+const MAX_EXTENSION: usize = 20;
+/// Longer media ids (a viewer's offer may choose them) are not sent: SSRC and payload type tell as much.
+const MAX_MID: usize = 8;
+/// Longest datagram. Anything that came in over an Ethernet-sized hop fits.
+const MAX_DATAGRAM: usize = 2000;
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It lies in the outbox: so many bytes.
+    Sent(usize),
+    /// The outbox is full; flush it and try again.
+    Full,
+    /// It can never be sent, and was counted.
+    Never,
+}
+
+/// A header extension block (RFC 8285, one-byte form), ready to copy.
+#[derive(Clone, Copy, Debug)]
+struct Extension {
+    bytes: [u8; MAX_EXTENSION],
+    len: u8,
+}
+
+impl Extension {
+    /// `playout` is the element's id and the upper bound in units of 10 ms.
+    fn new(playout: Option<(u8, u16)>, mid: Option<(u8, &[u8])>) -> Self {
+        let mut bytes = [0; MAX_EXTENSION];
+        let mut len = 4;
+        if let Some((id, max)) = playout {
+            // Twelve bits for the minimum, which is always zero, twelve for the maximum.
+            let [high, low] = max.min(0xfff).to_be_bytes();
+            bytes[len..len + 4].copy_from_slice(&[id << 4 | 2, 0, high, low]);
+            len += 4;
+        }
+        if let Some((id, mid)) = mid {
+            bytes[len] = id << 4 | (mid.len() - 1) as u8;
+            bytes[len + 1..len + 1 + mid.len()].copy_from_slice(mid);
+            len += 1 + mid.len();
+        }
+        if len == 4 {
+            return Self { bytes, len: 0 };
+        }
+        let words = (len - 4).div_ceil(4);
+        bytes[..4].copy_from_slice(&[0xbe, 0xde, 0, words as u8]);
+        Self { bytes, len: 4 + 4 * words as u8 }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// A complete header on the stack.
+struct Header {
+    bytes: [u8; MAX_HEADER],
+    len: usize,
+}
+
+impl Header {
+    fn new(
+        payload_type: PayloadType,
+        ssrc: Ssrc,
+        out: OutSeq,
+        packet: &Packet,
+        extension: &Extension,
+    ) -> Self {
+        let extension = extension.bytes();
+        let mut bytes = [0; MAX_HEADER];
+        bytes[0] = 0x80 | if extension.is_empty() { 0 } else { 0x10 };
+        bytes[1] = u8::from(packet.marker) << 7 | payload_type.get();
+        bytes[2..4].copy_from_slice(&out.wire().0.to_be_bytes());
+        // The timeline is unwrapped inside; the wire has its low 32 bits.
+        bytes[4..8].copy_from_slice(&(packet.timestamp as u32).to_be_bytes());
+        bytes[8..12].copy_from_slice(&ssrc.0.to_be_bytes());
+        bytes[12..12 + extension.len()].copy_from_slice(extension);
+        Self { bytes, len: 12 + extension.len() }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Sends one track to one viewer.
+#[derive(Debug)]
+pub(crate) struct TrackSender {
+    ssrc: Ssrc,
+    payload_type: PayloadType,
+    cursor: Cursor,
+    extension: Extension,
+    /// With the media id, until the viewer has shown that it knows the SSRC.
+    extension_with_mid: Extension,
+    /// Packets below this number carry the media id. Kept for good: what is sent again under the same number
+    /// must be the same to the last byte.
+    mid_before: u64,
+    heard_of: bool,
+    /// Every packet is a frame of its own.
+    whole_frames: bool,
+    /// Since the beginning, as sender reports count (wrapping).
+    packets: u32,
+    octets: u32,
+}
+
+impl TrackSender {
+    /// `first_seq` is random below 2^15; `playout_delay_max` in units of 10 ms; `whole_frames`: every packet is a
+    /// frame of its own.
+    pub(crate) fn new(
+        track: &NegotiatedTrack,
+        first_seq: u16,
+        playout_delay_max: u16,
+        whole_frames: bool,
+    ) -> Self {
+        let playout =
+            track.playout_delay_ext.filter(|id| (1..15).contains(id)).map(|id| (id, playout_delay_max));
+        let mid = track.mid.as_deref().map(str::as_bytes);
+        let mid = match (track.mid_ext, mid) {
+            (Some(id @ 1..15), Some(mid)) if (1..=MAX_MID).contains(&mid.len()) => Some((id, mid)),
+            _ => None,
+        };
+        Self {
+            ssrc: track.ssrc,
+            payload_type: track.payload_type,
+            cursor: Cursor::new(first_seq),
+            extension: Extension::new(playout, None),
+            extension_with_mid: Extension::new(playout, mid),
+            mid_before: u64::MAX,
+            heard_of: false,
+            whole_frames,
+            packets: 0,
+            octets: 0,
+        }
+    }
+
+    pub(crate) const fn ssrc(&self) -> Ssrc {
+        self.ssrc
+    }
+
+    pub(crate) const fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    pub(crate) const fn packets(&self) -> u32 {
+        self.packets
+    }
+
+    pub(crate) const fn octets(&self) -> u32 {
+        self.octets
+    }
+
+    /// Goes on at `seq`.
+    pub(crate) fn jump(&mut self, seq: SeqNo) {
+        self.cursor.jump(seq);
+    }
+
+    /// A report names the SSRC: the viewer knows whose it is.
+    pub(crate) const fn on_heard_of(&mut self) {
+        self.heard_of = true;
+    }
+
+    /// Sends the next packet and moves the cursor behind it.
+    pub(crate) fn send(&mut self, packet: &Packet, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
+        let out = self.cursor.peek(packet.seq);
+        if self.heard_of && self.mid_before == u64::MAX && (packet.frame_start || self.whole_frames) {
+            // At a frame's first packet, so that all packets of a frame are of one size.
+            self.mid_before = out.0;
+        }
+        let put = self.put(packet, out, sealer, lane);
+        if put != Put::Full {
+            self.cursor.take(packet.seq);
+        }
+        if matches!(put, Put::Sent(_)) {
+            self.count(packet);
+        }
+        put
+    }
+
+    /// Sends a packet that came late under the number that waited for it.
+    pub(crate) fn send_late(&mut self, packet: &Packet, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
+        let Some(out) = self.cursor.late(packet.seq) else { return Put::Sent(0) };
+        let put = self.put(packet, out, sealer, lane);
+        if matches!(put, Put::Sent(_)) {
+            self.count(packet);
+        }
+        put
+    }
+
+    /// Sends a packet again, the same to the last byte. SRTP with one number and one text is the same text.
+    pub(crate) fn send_again(
+        &self,
+        packet: &Packet,
+        out: OutSeq,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) -> Put {
+        self.put(packet, out, sealer, lane)
+    }
+
+    fn put(&self, packet: &Packet, out: OutSeq, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
+        let extension = if out.0 < self.mid_before { &self.extension_with_mid } else { &self.extension };
+        let header = Header::new(self.payload_type, self.ssrc, out, packet, extension);
+        seal(&header, out, [&[], &packet.payload], sealer, lane)
+    }
+
+    fn count(&mut self, packet: &Packet) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(packet.payload.len() as u32);
+    }
+}
+
+/// Sends packets again as RTX (RFC 4588): own SSRC, own numbers, the original number in front of the payload.
+#[derive(Debug)]
+pub(crate) struct RtxSender {
+    ssrc: Ssrc,
+    payload_type: PayloadType,
+    next: OutSeq,
+}
+
+impl RtxSender {
+    pub(crate) fn new(track: &NegotiatedTrack, first_seq: u16) -> Option<Self> {
+        Some(Self {
+            ssrc: track.rtx_ssrc?,
+            payload_type: track.rtx_payload_type?,
+            next: OutSeq(u64::from(first_seq)),
+        })
+    }
+
+    pub(crate) const fn ssrc(&self) -> Ssrc {
+        self.ssrc
+    }
+
+    /// Sends `packet`, which went out as `original` of `track`.
+    pub(crate) fn send(
+        &mut self,
+        packet: &Packet,
+        original: OutSeq,
+        track: &TrackSender,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) -> Put {
+        let header = Header::new(self.payload_type, self.ssrc, self.next, packet, &track.extension);
+        let number = original.wire().0.to_be_bytes();
+        let put = seal(&header, self.next, [&number, &packet.payload], sealer, lane);
+        if put != Put::Full {
+            self.next.0 += 1;
+        }
+        put
+    }
+}
+
+fn seal(header: &Header, out: OutSeq, parts: [&[u8]; 2], sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
+    let len = header.len + parts[0].len() + parts[1].len() + sealer.overhead();
+    if len > MAX_DATAGRAM {
+        lane.counters.dropped_oversize += 1;
+        return Put::Never;
+    }
+    let tail = lane.outbox.tail();
+    if tail.len() < len {
+        return Put::Full;
+    }
+    match sealer.seal(PacketIndex(out.0), header.bytes(), parts, tail) {
+        Ok(len) => {
+            lane.outbox.commit(&lane.target, len);
+            Put::Sent(len)
+        }
+        // 2^48 packets under one key: nobody gets there.
+        Err(_) => {
+            lane.counters.dropped_error += 1;
+            Put::Never
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Case = (Option<(u8, u16)>, Option<(u8, &'static [u8])>, &'static [u8]);
+
+    #[test]
+    fn extension_blocks() {
+        let cases: &[Case] = &[
+            (None, None, &[]),
+            (Some((3, 50)), None, &[0xbe, 0xde, 0, 1, 0x32, 0, 0, 50]),
+            (Some((14, 0xfff)), None, &[0xbe, 0xde, 0, 1, 0xe2, 0, 0x0f, 0xff]),
+            (None, Some((1, b"0")), &[0xbe, 0xde, 0, 1, 0x10, b'0', 0, 0]),
+            (Some((3, 50)), Some((1, b"0")), &[0xbe, 0xde, 0, 2, 0x32, 0, 0, 50, 0x10, b'0', 0, 0]),
+            (
+                Some((3, 50)),
+                Some((1, b"audio123")),
+                &[
+                    0xbe, 0xde, 0, 4, 0x32, 0, 0, 50, 0x17, b'a', b'u', b'd', b'i', b'o', b'1', b'2', b'3',
+                    0, 0, 0,
+                ],
+            ),
+        ];
+        for (playout, mid, expected) in cases {
+            assert_eq!(&Extension::new(*playout, *mid).bytes(), expected, "{playout:?} {mid:?}");
+        }
+    }
+}

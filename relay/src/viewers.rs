@@ -1,0 +1,419 @@
+//! Joining: from "I want to watch" to a session in a worker, and what the one who holds it can do.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
+
+use heliograph_edge::{
+    dtls::Identity,
+    ice::{IceCredentials, IceLite, Route},
+    sdp::{self, AudioSource, LocalDescription, Negotiated, SdpError, VideoSource},
+};
+use heliograph_media::{Codec, MediaKind, Ssrc};
+use rand::{Rng, RngExt};
+use tokio::sync::watch;
+
+use crate::{
+    CloseReason, CodecParameters, Relay, StreamId, Track, ViewerId,
+    audience::{Audience, Refused},
+    egress::Egress,
+    stream::LiveStream,
+    viewer::{
+        Stage, Viewer,
+        mailbox::{Fact, Mailbox},
+        player::PlayerMedia,
+    },
+    worker::queue::{Command, WorkerPort},
+};
+
+/// What a stream is told to be before its first parameter set: constrained baseline, level 3.1.
+const USUAL_PROFILE: [u8; 3] = [0x42, 0xe0, 0x1f];
+
+/// Who wants to watch, and how he came.
+#[derive(Clone, Debug)]
+pub struct WatchRequest {
+    /// Our address on the signaling connection: what was reached there can be reached for media too.
+    pub local_ip: Option<IpAddr>,
+    /// The viewer's address, for limits per address.
+    pub remote: IpAddr,
+    /// The door, for logs: `websocket`, `whep`.
+    pub transport: &'static str,
+}
+
+/// Why nobody can watch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// No such stream (any more).
+    #[error("there is no such stream")]
+    UnknownStream,
+    /// All seats are taken.
+    #[error("the server has as many viewers as it may have")]
+    Full,
+    /// This address has too many sessions that are not connected.
+    #[error("too many unfinished sessions from this address")]
+    TooManyPending,
+    /// The viewer's description makes no sense; the text is fit for the viewer.
+    #[error("{0}")]
+    BadSdp(String),
+    /// The viewer can decode nothing of the stream.
+    #[error("the viewer supports none of the stream's codecs")]
+    CodecNotSupported(Vec<Codec>),
+    /// An answer came twice, or the session is over.
+    #[error("the session is not waiting for this")]
+    WrongState,
+    /// A fault of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// What a session's holder hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ViewerEvent {
+    /// Media flows.
+    Connected,
+    /// The stream has so many viewers: at once after [`ViewerEvent::Connected`], then at most once a second.
+    Count(u32),
+    /// The stream has something that this viewer cannot decode; the rest flows.
+    MissingCodec(Codec),
+    /// The session is over. Nothing follows.
+    Ended(CloseReason),
+}
+
+/// A viewer session. Dropping it ends the session.
+pub struct ViewerHandle {
+    id: ViewerId,
+    slot: u32,
+    egress: Arc<Egress>,
+    worker: Arc<WorkerPort>,
+    mailbox: Arc<Mailbox>,
+    audience: Arc<Audience>,
+    counts: watch::Receiver<u32>,
+    connected_told: bool,
+    count_told: bool,
+    /// Of interest until the viewer has answered.
+    proposal: Option<Box<Proposal>>,
+    /// Of interest when ICE restarts.
+    settled: Option<Box<Settled>>,
+    missing: Vec<Codec>,
+}
+
+/// What we told the viewer, while its answer is awaited.
+struct Proposal {
+    identity: Identity,
+    ours: Ours,
+}
+
+/// Our own side of the description.
+struct Ours {
+    ice: IceCredentials,
+    candidates: Vec<SocketAddr>,
+    cname: String,
+    msid: String,
+    video: Option<VideoSource>,
+    audio: Option<AudioSource>,
+    codecs: Vec<Codec>,
+    playout_delay_max: u16,
+}
+
+struct Settled {
+    candidates: Vec<SocketAddr>,
+    negotiated: Negotiated,
+}
+
+impl Ours {
+    fn describe<'a>(&'a self, identity: &'a Identity) -> LocalDescription<'a> {
+        LocalDescription {
+            ice: &self.ice,
+            fingerprint: identity.fingerprint(),
+            candidates: &self.candidates,
+            cname: &self.cname,
+            msid: &self.msid,
+            video: self.video,
+            audio: self.audio,
+        }
+    }
+
+    fn codecs(&self, kinds: &[MediaKind]) -> Vec<Codec> {
+        self.codecs.iter().copied().filter(|codec| kinds.contains(&codec.kind())).collect()
+    }
+
+    fn error(&self, error: &SdpError) -> WatchError {
+        match error {
+            SdpError::NothingInCommon { missing } => WatchError::CodecNotSupported(self.codecs(missing)),
+            other => WatchError::BadSdp(other.to_string()),
+        }
+    }
+}
+
+impl Relay {
+    /// Begins a session in which we make the offer; [`ViewerHandle::accept_answer`] goes on with it.
+    ///
+    /// # Errors
+    /// See [`WatchError`].
+    pub async fn watch_offer(
+        &self,
+        stream: StreamId,
+        request: WatchRequest,
+    ) -> Result<(ViewerHandle, String), WatchError> {
+        let (mut handle, proposal) = self.admit(stream, &request).await?;
+        let offer = sdp::offer(&proposal.ours.describe(&proposal.identity));
+        handle.proposal = Some(proposal);
+        Ok((handle, offer))
+    }
+
+    /// Begins a session with the viewer's offer (WHEP) and returns our answer.
+    ///
+    /// # Errors
+    /// See [`WatchError`].
+    pub async fn watch_answer(
+        &self,
+        stream: StreamId,
+        request: WatchRequest,
+        offer: &str,
+    ) -> Result<(ViewerHandle, String), WatchError> {
+        let (mut handle, proposal) = self.admit(stream, &request).await?;
+        let (answer, negotiated) = sdp::answer(offer, &proposal.ours.describe(&proposal.identity))
+            .map_err(|error| proposal.ours.error(&error))?;
+        handle.settle(*proposal, negotiated);
+        Ok((handle, answer))
+    }
+
+    async fn admit(
+        &self,
+        stream: StreamId,
+        request: &WatchRequest,
+    ) -> Result<(ViewerHandle, Box<Proposal>), WatchError> {
+        let (egress, live) = self.egress_and_stream(stream).ok_or(WatchError::UnknownStream)?;
+        let audience = egress.house.audience(&live);
+        let (seat, waiting) =
+            egress.house.enter(request.remote, Arc::clone(&audience)).map_err(|refused| match refused {
+                Refused::Full => WatchError::Full,
+                Refused::TooManyWaiting => WatchError::TooManyPending,
+            })?;
+        let id = egress.next_viewer();
+        let identity = egress.handshakes.certificate(id).await.map_err(WatchError::Internal)?;
+        let worker = Arc::clone(egress.least_loaded());
+        let candidates = egress.candidates.of(&worker, request.local_ip).await;
+        // From here on nothing waits, so the slot cannot be left behind by a cancelled future.
+        let slot = worker.take_slot();
+        let ours = self.describe_ours(&live, Route { worker: worker.index, slot }, candidates);
+        let mailbox = Arc::new(Mailbox::default());
+        let viewer = Box::new(Viewer {
+            id,
+            stream,
+            ice: IceLite::new(&ours.ice),
+            path: None,
+            runs: true,
+            stage: Stage::Signaling { early: Vec::new() },
+            handshake: None,
+            mailbox: Arc::clone(&mailbox),
+            waiting: Some(waiting),
+            seat,
+            addresses: Vec::new(),
+            since: Instant::now(),
+            alerted: false,
+            fast_tick: 0,
+            slow_tick: 0,
+        });
+        tracing::info!(viewer = %id, %stream, remote = %request.remote, via = request.transport, "viewer session");
+        worker.send(Command::Join { slot, viewer, stream: live });
+        let counts = audience.counts();
+        let handle = ViewerHandle {
+            id,
+            slot,
+            egress,
+            worker,
+            mailbox,
+            audience,
+            counts,
+            connected_told: false,
+            count_told: false,
+            proposal: None,
+            settled: None,
+            missing: Vec::new(),
+        };
+        Ok((handle, Box::new(Proposal { identity, ours })))
+    }
+
+    fn describe_ours(&self, live: &LiveStream, route: Route, candidates: Vec<SocketAddr>) -> Ours {
+        let mut rng = rand::rng();
+        let tracks = live.tracks();
+        let codecs: Vec<Codec> = tracks.iter().map(|track| track.codec).collect();
+        let has = |codec: Codec| codecs.contains(&codec);
+        let [video_ssrc, rtx_ssrc, audio_ssrc] = different_ssrcs(&mut rng);
+        let profile_level_id = match live.parameters(Track::Video) {
+            Some(CodecParameters::H264(parameters)) => parameters.profile_level_id,
+            _ => USUAL_PROFILE,
+        };
+        Ours {
+            ice: IceCredentials::generate(route, &mut rng),
+            candidates,
+            cname: format!("{:016x}", rng.random::<u64>()),
+            msid: format!("{:016x}", rng.random::<u64>()),
+            video: has(Codec::H264).then_some(VideoSource { profile_level_id, ssrc: video_ssrc, rtx_ssrc }),
+            audio: has(Codec::Opus).then_some(AudioSource { ssrc: audio_ssrc }),
+            codecs,
+            playout_delay_max: (self.settings().playout_delay_max.as_millis() / 10).min(0xfff) as u16,
+        }
+    }
+}
+
+fn different_ssrcs(rng: &mut impl Rng) -> [Ssrc; 3] {
+    loop {
+        let [a, b, c]: [u32; 3] = rng.random();
+        if a != b && b != c && a != c && a != 0 && b != 0 && c != 0 {
+            return [Ssrc(a), Ssrc(b), Ssrc(c)];
+        }
+    }
+}
+
+impl ViewerHandle {
+    /// The session's number, as it stands in logs.
+    #[must_use]
+    pub const fn id(&self) -> ViewerId {
+        self.id
+    }
+
+    /// What the stream has and the viewer cannot decode.
+    #[must_use]
+    pub fn missing(&self) -> &[Codec] {
+        &self.missing
+    }
+
+    /// The viewer's answer to our offer.
+    ///
+    /// # Errors
+    /// [`WatchError::BadSdp`] and [`WatchError::CodecNotSupported`]; the session then waits for another answer
+    /// until its time is up. [`WatchError::WrongState`] for a second answer.
+    pub fn accept_answer(&mut self, answer: &str) -> Result<(), WatchError> {
+        let proposal = self.proposal.take().ok_or(WatchError::WrongState)?;
+        match sdp::parse_answer(answer, &proposal.ours.describe(&proposal.identity)) {
+            Ok(negotiated) => {
+                self.settle(*proposal, negotiated);
+                Ok(())
+            }
+            Err(error) => {
+                let error = proposal.ours.error(&error);
+                self.proposal = Some(proposal);
+                Err(error)
+            }
+        }
+    }
+
+    /// A candidate of the viewer's, as its browser trickles them. Only its shape matters: we never send first.
+    ///
+    /// # Errors
+    /// [`WatchError::BadSdp`] when it is none.
+    pub fn remote_candidate(&self, candidate: &str) -> Result<(), WatchError> {
+        if sdp::is_candidate(candidate) {
+            Ok(())
+        } else {
+            Err(WatchError::BadSdp("not an ICE candidate".to_owned()))
+        }
+    }
+
+    /// ICE restart with the viewer's new fragment; returns the body that answers it (RFC 9725 section 4.3.1,
+    /// the same for WHEP). The stream goes on over the old path until the first new check.
+    ///
+    /// # Errors
+    /// [`WatchError::WrongState`] before the descriptions were exchanged.
+    pub fn ice_restart(&self, remote_ufrag: &str) -> Result<String, WatchError> {
+        let settled = self.settled.as_ref().ok_or(WatchError::WrongState)?;
+        let route = Route { worker: self.worker.index, slot: self.slot };
+        let local = IceCredentials::generate(route, &mut rand::rng());
+        let body = sdp::restart_fragment(&local, &settled.candidates, &settled.negotiated);
+        let remote_ufrag = remote_ufrag.to_owned();
+        self.worker.send(Command::Restart { slot: self.slot, id: self.id, local, remote_ufrag });
+        Ok(body)
+    }
+
+    /// Ends the session; [`ViewerHandle::next_event`] will tell.
+    pub fn close(&self, reason: CloseReason) {
+        self.worker.send(Command::Close { slot: self.slot, id: self.id, reason });
+    }
+
+    /// Whether media flows, or has.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.mailbox.is_connected()
+    }
+
+    /// Why the session is over; `None` while it is not.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<CloseReason> {
+        self.mailbox.end_reason()
+    }
+
+    /// The next thing to know; `None` after [`ViewerEvent::Ended`]. May be cancelled without loss.
+    pub async fn next_event(&mut self) -> Option<ViewerEvent> {
+        loop {
+            if self.connected_told && !self.count_told {
+                self.count_told = true;
+                self.counts.mark_unchanged();
+                return Some(ViewerEvent::Count(self.audience.now()));
+            }
+            match self.mailbox.take() {
+                Some(Fact::Connected) => {
+                    self.connected_told = true;
+                    return Some(ViewerEvent::Connected);
+                }
+                Some(Fact::Missing(codec)) => return Some(ViewerEvent::MissingCodec(codec)),
+                Some(Fact::Ended(reason)) => return Some(ViewerEvent::Ended(reason)),
+                None => {}
+            }
+            tokio::select! {
+                () = self.mailbox.rung() => {}
+                changed = self.counts.changed(), if self.connected_told => {
+                    if changed.is_ok() {
+                        return Some(ViewerEvent::Count(*self.counts.borrow_and_update()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Both descriptions are known: hands the handshake to its thread and the rest to the worker.
+    fn settle(&mut self, proposal: Proposal, negotiated: Negotiated) {
+        let Proposal { identity, ours } = proposal;
+        self.missing = ours.codecs(&negotiated.missing);
+        for &codec in &self.missing {
+            self.mailbox.missing(codec);
+        }
+        let media = Box::new(PlayerMedia {
+            video: negotiated.video.clone(),
+            audio: negotiated.audio.clone(),
+            cname: ours.cname.into(),
+            playout_delay_max: ours.playout_delay_max,
+        });
+        let handshake = self.egress.handshakes.begin(
+            self.id,
+            self.slot,
+            Arc::clone(&self.worker),
+            identity,
+            negotiated.fingerprints.clone(),
+        );
+        let remote_ufrag = negotiated.remote_ufrag.clone();
+        self.worker.send(Command::Answer { slot: self.slot, id: self.id, remote_ufrag, media, handshake });
+        self.settled = Some(Box::new(Settled { candidates: ours.candidates, negotiated }));
+    }
+}
+
+impl Drop for ViewerHandle {
+    fn drop(&mut self) {
+        self.close(CloseReason::ViewerLeft);
+    }
+}
+
+impl fmt::Debug for ViewerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViewerHandle")
+            .field("id", &self.id)
+            .field("worker", &self.worker.index)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,150 @@
+//! What comes in on a worker's socket: checks, handshakes, feedback (RFC 7983 tells them apart by the first
+//! byte), and answers of a STUN server.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
+
+use heliograph_edge::{
+    dtls,
+    ice::{self, CheckOutcome},
+    path::{Path, UdpPath},
+};
+use heliograph_media::rtcp;
+
+use super::{Worker, arm_fast, outbox::Target, playing};
+use crate::{sys::recv, viewer::Stage};
+
+/// Receive calls in one go: bounded, so that a flood cannot keep media from going out.
+const CALLS: usize = 8;
+
+impl Worker {
+    /// Empties the socket.
+    pub(super) fn receive(&mut self, now: Instant) {
+        // Out of its place so that handlers may have the rest of `self`.
+        let Some(mut receiver) = self.receiver.take() else { return };
+        for _ in 0..CALLS {
+            let count = match receiver.receive(&self.wire.socket) {
+                Ok(count) => count,
+                // The error of an earlier send to somebody; it is theirs, and now it is taken.
+                Err(_) => continue,
+            };
+            self.wire.counters.received += count as u64;
+            for i in 0..count {
+                if self.wire.outbox.is_filled() {
+                    self.flush();
+                }
+                if let Some(datagram) = receiver.datagram(i) {
+                    let accepted = self.on_datagram(now, datagram.remote, datagram.local, datagram.bytes);
+                    self.wire.counters.received_rejected += u64::from(!accepted);
+                }
+            }
+            if count < recv::BATCH {
+                break;
+            }
+        }
+        self.receiver = Some(receiver);
+    }
+
+    /// False: nobody's, malformed, or not authentic.
+    fn on_datagram(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local: Option<IpAddr>,
+        bytes: &mut [u8],
+    ) -> bool {
+        let path = UdpPath { remote, local };
+        match bytes.first() {
+            Some(0..=3) => self.on_stun(now, path, bytes),
+            Some(20..=63) => self.on_dtls(path, bytes),
+            Some(128..=191) if rtcp::is_rtcp(bytes) => self.on_rtcp(now, path, bytes),
+            _ => false,
+        }
+    }
+
+    fn on_stun(&mut self, now: Instant, path: UdpPath, bytes: &[u8]) -> bool {
+        if let Some((server, transaction)) = self.discovery
+            && server == path.remote
+            && let Some(address) = ice::parse_discovery_answer(bytes, transaction)
+        {
+            self.port.set_discovered(address);
+            return true;
+        }
+        let Some(route) = ice::route_of(bytes).filter(|route| route.worker == self.port.index) else {
+            return false;
+        };
+        let Some(Some(viewer)) = self.viewers.get_mut(route.slot as usize) else { return false };
+        let answer = &mut self.scratch.sealed;
+        let CheckOutcome::Answered { fresh, selected_changed } =
+            viewer.ice.on_datagram(now, Path::Udp(path), bytes, answer)
+        else {
+            return false;
+        };
+        if !answer.is_empty() {
+            self.wire.outbox.push(&Target { path, slot: route.slot, runs: false }, answer);
+        }
+        if fresh {
+            let given_up = viewer.own(path.remote);
+            self.addresses.insert(path.remote, route.slot);
+            if let Some(address) = given_up
+                && self.addresses.get(&address) == Some(&route.slot)
+            {
+                self.addresses.remove(&address);
+            }
+        }
+        if selected_changed || viewer.path.is_none() {
+            viewer.follow_path();
+        }
+        true
+    }
+
+    fn on_dtls(&mut self, path: UdpPath, bytes: &[u8]) -> bool {
+        let Some(&slot) = self.addresses.get(&path.remote) else { return false };
+        let Some(Some(viewer)) = self.viewers.get_mut(slot as usize) else { return false };
+        if !viewer.ice.validated(Path::Udp(path)) {
+            return false;
+        }
+        match (&viewer.stage, &viewer.handshake) {
+            (Stage::Signaling { .. }, _) => viewer.keep_early(bytes),
+            (_, Some(handshake)) => handshake.datagram(bytes),
+            // The keys to read it are gone; anybody may have written it.
+            (Stage::Playing(_), None) if dtls::is_alert(bytes) => {
+                viewer.alerted = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn on_rtcp(&mut self, now: Instant, path: UdpPath, bytes: &mut [u8]) -> bool {
+        let Some(&slot) = self.addresses.get(&path.remote) else { return false };
+        let Some(Some(viewer)) = self.viewers.get_mut(slot as usize) else { return false };
+        let Some(stream) = self.streams.get(&viewer.stream) else { return false };
+        let ntp = self.wall.ntp(now);
+        let Some((player, target)) = playing(viewer, slot, &self.port) else { return false };
+        let ask = || stream.live.as_ref().is_some_and(|live| live.request_keyframe());
+        if player.on_rtcp(now, ntp, bytes, &stream.view(), ask, &mut self.wire.lane(target)).is_err() {
+            return false;
+        }
+        let next = player.next_fast(now);
+        if let Some(at) = next {
+            arm_fast(&mut self.wheel, viewer, slot, at);
+        }
+        // Authentic SRTCP: the viewer has our last flight, the handshake's state can go.
+        viewer.handshake = None;
+        true
+    }
+
+    /// Asks a STUN server for this socket's address.
+    pub(super) fn discover(&mut self, server: SocketAddr, transaction: [u8; 12]) {
+        if server.is_ipv6() && !self.port.ipv6 {
+            return;
+        }
+        self.discovery = Some((server, transaction));
+        let request = ice::discovery_request(transaction);
+        let target = Target { path: UdpPath { remote: server, local: None }, slot: u32::MAX, runs: false };
+        self.wire.outbox.push(&target, &request);
+    }
+}

@@ -1,0 +1,274 @@
+//! One stream as one worker knows it: its own rings, and who watches here.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use heliograph_media::SeqNo;
+
+use crate::{
+    CloseReason, FeedBatch, FeedItem, Pushed, RingLimits, Track, TrackClock, TrackRing, stream::LiveStream,
+    viewer::player::StreamView,
+};
+
+/// Late packets remembered until every viewer has had its turn.
+const LATE: usize = 1024;
+
+/// A stream.
+pub(crate) struct WorkerStream {
+    rings: [TrackRing; 2],
+    clocks: [Option<TrackClock>; 2],
+    late: LatePackets,
+    /// Slots of connected viewers.
+    players: Vec<u32>,
+    /// Sessions, connected or not.
+    pub(crate) sessions: u32,
+    /// For keyframe requests; known from the first session on.
+    pub(crate) live: Option<Arc<LiveStream>>,
+    round: Round,
+}
+
+/// Where the fan-out of what is new stands.
+#[derive(Debug, Default)]
+struct Round {
+    running: bool,
+    /// Index into `players` of the next turn.
+    at: usize,
+    /// Turns left in this round.
+    left: usize,
+    /// Somebody has more to get than one turn gave, or came to another place in the list.
+    again: bool,
+    /// Whoever begins the next round; another one each time.
+    first: usize,
+}
+
+impl WorkerStream {
+    pub(crate) fn new(limits: RingLimits) -> Self {
+        Self {
+            rings: [TrackRing::new(limits), TrackRing::new(limits)],
+            clocks: [None; 2],
+            late: LatePackets::default(),
+            players: Vec::new(),
+            sessions: 0,
+            live: None,
+            round: Round::default(),
+        }
+    }
+
+    /// Takes a batch in. Some reason when the stream is over.
+    pub(crate) fn take(&mut self, batch: &FeedBatch, now: Instant) -> Option<CloseReason> {
+        for item in &batch.items {
+            match item {
+                FeedItem::Packets { track, packets } => {
+                    let ring = &mut self.rings[track.index()];
+                    for packet in packets {
+                        if ring.push(Arc::clone(packet)) == Pushed::Late && !self.players.is_empty() {
+                            self.late.push(*track, packet.seq);
+                        }
+                    }
+                    ring.trim(now);
+                }
+                FeedItem::Clock { track, clock } => self.clocks[track.index()] = Some(*clock),
+                FeedItem::Ended(reason) => return Some(reason.clone()),
+                // Epochs are invisible here: numbers and timestamps go on. Holes show in the ring.
+                FeedItem::Parameters { .. }
+                | FeedItem::Lost { .. }
+                | FeedItem::Epoch { .. }
+                | FeedItem::Away
+                | FeedItem::Back => {}
+            }
+        }
+        None
+    }
+
+    pub(crate) fn view(&self) -> StreamView<'_> {
+        StreamView { rings: &self.rings, clocks: &self.clocks, late: &self.late }
+    }
+
+    pub(crate) fn add_player(&mut self, slot: u32) {
+        self.players.push(slot);
+    }
+
+    pub(crate) fn remove_player(&mut self, slot: u32) {
+        if let Some(index) = self.players.iter().position(|&other| other == slot) {
+            // The last one moves here and may so escape its turn; another round finds it.
+            self.players.swap_remove(index);
+            self.round.again = true;
+        }
+    }
+
+    /// There is something new. True when a round has to be started, that is, none is running.
+    pub(crate) fn wants_round(&mut self) -> bool {
+        if self.players.is_empty() {
+            self.late.clear();
+            return false;
+        }
+        self.round.again = true;
+        !std::mem::replace(&mut self.round.running, true)
+    }
+
+    /// Whose turn it is; `None` when everybody has everything.
+    pub(crate) fn next_turn(&mut self) -> Option<u32> {
+        let count = self.players.len();
+        if self.round.left == 0 {
+            if !self.round.again || count == 0 {
+                self.round.running = false;
+                self.late.clear();
+                return None;
+            }
+            // Another begins each time, so that nobody is always last.
+            self.round.first = self.round.first.wrapping_add(1);
+            self.round.at = self.round.first % count;
+            self.round.left = count;
+            self.round.again = false;
+        }
+        if count == 0 {
+            self.round.left = 0;
+            self.round.running = false;
+            return None;
+        }
+        self.round.at %= count;
+        let slot = self.players[self.round.at];
+        Some(slot)
+    }
+
+    /// The turn is over; `more`: that viewer needs another one.
+    pub(crate) fn turn_done(&mut self, more: bool) {
+        self.round.at += 1;
+        self.round.left = self.round.left.saturating_sub(1);
+        self.round.again |= more;
+    }
+}
+
+/// Packets that filled holes behind the newest one, until all viewers have been asked whether they want them.
+#[derive(Debug, Default)]
+pub(crate) struct LatePackets {
+    /// Running number of `list[0]`.
+    first: u32,
+    list: VecDeque<(Track, SeqNo)>,
+}
+
+impl LatePackets {
+    fn push(&mut self, track: Track, seq: SeqNo) {
+        if self.list.len() == LATE {
+            self.list.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+        self.list.push_back((track, seq));
+    }
+
+    fn clear(&mut self) {
+        self.first = self.next();
+        self.list.clear();
+    }
+
+    /// The running number of the next one.
+    pub(crate) fn next(&self) -> u32 {
+        self.first.wrapping_add(self.list.len() as u32)
+    }
+
+    /// Those from the running number `seen` on.
+    pub(crate) fn since(&self, seen: u32) -> impl Iterator<Item = (u32, Track, SeqNo)> {
+        let skipped = seen.wrapping_sub(self.first).cast_signed().max(0) as usize;
+        let first = self.first.wrapping_add(skipped as u32);
+        self.list
+            .iter()
+            .skip(skipped)
+            .enumerate()
+            .map(move |(index, &(track, seq))| (first.wrapping_add(index as u32), track, seq))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn round(stream: &mut WorkerStream) -> Vec<u32> {
+        let mut turns = Vec::new();
+        while let Some(slot) = stream.next_turn() {
+            turns.push(slot);
+            stream.turn_done(false);
+        }
+        turns
+    }
+
+    #[test]
+    fn every_round_begins_with_another_viewer() {
+        let mut stream = WorkerStream::new(RingLimits::default());
+        assert!(!stream.wants_round(), "nobody watches");
+        for slot in [10, 11, 12] {
+            stream.add_player(slot);
+        }
+        let mut firsts = Vec::new();
+        for _ in 0..3 {
+            assert!(stream.wants_round());
+            assert!(!stream.wants_round(), "already running");
+            let turns = round(&mut stream);
+            firsts.push(turns[0]);
+            let mut all = turns.clone();
+            all.sort_unstable();
+            assert_eq!(all, [10, 11, 12]);
+        }
+        firsts.sort_unstable();
+        assert_eq!(firsts, [10, 11, 12]);
+    }
+
+    #[test]
+    fn whoever_has_more_to_get_waits_for_the_others() {
+        let mut stream = WorkerStream::new(RingLimits::default());
+        for slot in 0..3 {
+            stream.add_player(slot);
+        }
+        stream.wants_round();
+        let mut turns = Vec::new();
+        while let Some(slot) = stream.next_turn() {
+            turns.push(slot);
+            stream.turn_done(slot == 0 && turns.iter().filter(|&&turn| turn == 0).count() < 3);
+        }
+        assert_eq!(turns.len(), 9, "three rounds");
+        for third in turns.chunks(3) {
+            assert!([0, 1, 2].iter().all(|slot| third.contains(slot)));
+        }
+    }
+
+    #[test]
+    fn leaving_in_the_middle_skips_nobody() {
+        let mut stream = WorkerStream::new(RingLimits::default());
+        for slot in 0..5 {
+            stream.add_player(slot);
+        }
+        stream.wants_round();
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            seen.push(stream.next_turn().unwrap());
+            stream.turn_done(false);
+        }
+        let gone = seen[0];
+        stream.remove_player(gone);
+        seen.extend(round(&mut stream));
+        assert!((0..5).all(|slot| seen.contains(&slot)));
+        for slot in 0..5 {
+            stream.remove_player(slot);
+        }
+        assert_eq!(stream.next_turn(), None);
+    }
+
+    #[test]
+    fn late_packets_are_numbered_across_the_wrap() {
+        let mut late = LatePackets { first: u32::MAX - 1, list: VecDeque::new() };
+        let seen = late.next();
+        for seq in 0..4 {
+            late.push(Track::Video, SeqNo(seq));
+        }
+        let numbers: Vec<_> = late.since(seen).map(|(number, _, seq)| (number, seq.0)).collect();
+        assert_eq!(numbers, [(u32::MAX - 1, 0), (u32::MAX, 1), (0, 2), (1, 3)]);
+        assert_eq!(late.since(0).map(|(_, _, seq)| seq.0).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(late.since(late.next()).count(), 0);
+        for seq in 0..5000 {
+            late.push(Track::Audio, SeqNo(seq));
+        }
+        assert_eq!(late.since(seen).count(), LATE);
+        let next = late.next();
+        late.clear();
+        assert_eq!(late.next(), next);
+    }
+}
