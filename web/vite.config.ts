@@ -35,6 +35,8 @@ export default defineConfig({
   plugins: [react(), preloadPage()],
   build: {
     target: "es2022",
+    // The tokens use light-dark(), which must reach the browser as it is: parts of the page are always lit dark.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     // One style sheet, linked from the page itself: no flash of bare text while scripts load.
     cssCodeSplit: false,
     modulePreload: { polyfill: false },

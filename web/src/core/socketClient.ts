@@ -99,7 +99,7 @@ export class SocketClient implements SignalClient {
       const sdp = await this.#peer.answerTo(offer);
       if (sdp !== null) this.#send({ event: "answer", data: { type: "answer", sdp } });
     } catch (error) {
-      this.#end({ code: "other", detail: error instanceof Error ? error.message : String(error) });
+      this.#end({ code: "description", detail: String(error) });
     }
   }
 

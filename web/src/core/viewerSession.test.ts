@@ -272,7 +272,7 @@ describe("a session over the WebSocket", () => {
     newest(sockets).accept();
     newest(sockets).say("offer", { type: "offer", sdp: "nonsense" });
     await pass();
-    expect(session.snapshot().state).toMatchObject({ kind: "retrying", cause: { code: "other" } });
+    expect(session.snapshot().state).toMatchObject({ kind: "retrying", cause: { code: "description" } });
   });
 
   it("can be closed twice and started again", async () => {

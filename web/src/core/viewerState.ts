@@ -27,6 +27,8 @@ export type CauseCode =
   | "ended"
   /** The server has as many viewers as it takes. */
   | "full"
+  /** The browser could make nothing of the server's description, or the other way round; `detail` has its words. */
+  | "description"
   /** This browser cannot play what is sent. */
   | "codec"
   | "not-allowed"

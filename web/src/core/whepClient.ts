@@ -76,7 +76,7 @@ export class WhepClient implements SignalClient {
       await this.#peer.accept(answer);
       this.#watchPresence();
     } catch (error) {
-      this.#end({ code: "other", detail: error instanceof Error ? error.message : String(error) });
+      this.#end({ code: "description", detail: String(error) });
     } finally {
       clearTimeout(timer);
     }

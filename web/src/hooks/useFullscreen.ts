@@ -16,7 +16,7 @@ export function useFullscreen(
   frame: RefObject<HTMLElement | null>,
   video: RefObject<HTMLVideoElement | null>,
 ): Fullscreen {
-  const on = useSyncExternalStore(subscribe, () => document.fullscreenElement !== null);
+  const on = useSyncExternalStore(subscribe, () => document.fullscreenElement instanceof Element);
   const toggle = useCallback(() => {
     const element: AppleVideo | null = video.current;
     if (document.fullscreenElement) void document.exitFullscreen();

@@ -135,6 +135,10 @@ export const en = {
       title: "Every seat is taken",
       text: "The server has as many viewers as it can serve. You get in as soon as a place is free.",
     },
+    description: {
+      title: "Browser and server do not understand each other",
+      text: "One of them may be too old for the other. This page keeps trying; an update of the browser may help.",
+    },
     codec: {
       title: "This browser cannot play the stream",
       text: "It is H.264 video with Opus sound. A current Chrome, Edge, Firefox or Safari plays both.",

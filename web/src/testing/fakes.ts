@@ -50,7 +50,8 @@ export class FakeSocket {
 /** A MediaStream as far as the session looks at it. */
 export function fakeStream(kinds: readonly ("video" | "audio")[] = ["video", "audio"]): MediaStream {
   const tracks = kinds.map((kind) => ({ kind, readyState: "live" }));
-  return { getVideoTracks: () => tracks.filter((track) => track.kind === "video") } as unknown as MediaStream;
+  const getVideoTracks = () => tracks.filter((track) => track.kind === "video");
+  return Object.assign(new MediaStream(), { getVideoTracks });
 }
 
 /** A peer connection that agrees to everything and plays what the test says. */

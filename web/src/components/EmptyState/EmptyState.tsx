@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import { strings } from "../../strings";
 import { CopyField } from "../CopyField/CopyField";
-import { Scene } from "../Scene/Scene";
+import { FramedScene } from "../Scene/Scene";
 import styles from "./EmptyState.module.css";
 
 interface Props {
@@ -18,7 +18,7 @@ export function EmptyState({ host }: Props) {
         <h1>{empty.title}</h1>
         <p>{empty.text}</p>
         <div className={styles["scene"]}>
-          <Scene mood="night" />
+          <FramedScene mood="night" />
         </div>
       </div>
       <section className={styles["howTo"]} aria-labelledby="how-to">

@@ -47,17 +47,18 @@ export function Player({ name, session, snapshot }: Props) {
     >
       <video ref={element} className={styles["video"]} muted playsInline />
       <Overlay state={state} video={video} hasPicture={stream !== null} onRetry={session.nudge} />
-      {live && video.soundUnasked && video.muted && !video.paused && !video.blocked && (
-        <div className={styles["unmute"]}>
-          <UnmuteButton onUnmute={video.toggleMute} />
-        </div>
-      )}
       {usable && (
         <div className={styles["controls"]}>
           <Controls video={video} fullscreen={fullscreen}>
-            {live && <StateBadge state="live" />}
-            {viewers !== null && <ViewerCount count={viewers} />}
+            {/* Elsewhere both stand below the picture. */}
+            {fullscreen.on && viewers !== null && <ViewerCount count={viewers} />}
+            {fullscreen.on && live && <StateBadge state="live" />}
           </Controls>
+        </div>
+      )}
+      {live && video.soundUnasked && video.muted && !video.paused && !video.blocked && (
+        <div className={styles["unmute"]}>
+          <UnmuteButton onUnmute={video.toggleMute} />
         </div>
       )}
     </section>

@@ -47,3 +47,12 @@ export function Scene({ mood }: { readonly mood: Mood }) {
     </svg>
   );
 }
+
+/** The same on a page instead of a screen: with a sky of its own, and a frame. */
+export function FramedScene({ mood }: { readonly mood: Mood }) {
+  return (
+    <div className={styles["frame"]}>
+      <Scene mood={mood} />
+    </div>
+  );
+}

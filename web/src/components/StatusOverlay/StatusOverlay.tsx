@@ -21,9 +21,11 @@ interface Props {
 export function StatusOverlay({ mood, words, overPicture, fleeting, children }: Props) {
   return (
     <div className={styles["overlay"]} data-over-picture={overPicture} data-fleeting={fleeting}>
-      <div className={styles["scene"]}>
-        <Scene mood={mood} />
-      </div>
+      {!overPicture && (
+        <div className={styles["scene"]}>
+          <Scene mood={mood} />
+        </div>
+      )}
       <div className={styles["words"]}>
         <div role="status">
           <p className={styles["title"]}>{words.title}</p>

@@ -1,6 +1,6 @@
 import { ChannelGrid } from "../../components/ChannelCard/ChannelGrid";
 import { EmptyState } from "../../components/EmptyState/EmptyState";
-import { Scene } from "../../components/Scene/Scene";
+import { FramedScene } from "../../components/Scene/Scene";
 import { usePageTitle } from "../../hooks/usePageTitle";
 import { useStreams } from "../../hooks/useStreams";
 import { strings } from "../../strings";
@@ -21,9 +21,7 @@ export function HomePage() {
     case "unreachable":
       return (
         <div className={styles["unreachable"]} role="status" data-state="unreachable">
-          <div className={styles["scene"]}>
-            <Scene mood="seeking" />
-          </div>
+          <FramedScene mood="seeking" />
           <h1>{home.unreachable.title}</h1>
           <p>{home.unreachable.text}</p>
         </div>

@@ -1,5 +1,5 @@
 import { Link } from "../../components/Link/Link";
-import { Scene } from "../../components/Scene/Scene";
+import { FramedScene } from "../../components/Scene/Scene";
 import { usePageTitle } from "../../hooks/usePageTitle";
 import { strings } from "../../strings";
 import styles from "./NotFoundPage.module.css";
@@ -9,7 +9,7 @@ export function NotFoundPage() {
   usePageTitle(notFound.title);
   return (
     <div className={styles["page"]} data-state="not-found">
-      <Scene mood="night" />
+      <FramedScene mood="night" />
       <h1>{notFound.title}</h1>
       <p>{notFound.text}</p>
       <Link href="/">{notFound.home}</Link>

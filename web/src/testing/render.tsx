@@ -1,0 +1,51 @@
+import { render, type RenderResult } from "@testing-library/react";
+import type { ReactNode } from "react";
+import { SessionKeeper } from "../core/sessionKeeper";
+import { StreamsClient } from "../core/streamsClient";
+import type { StreamEntry } from "../core/messages";
+import { HeliographContext } from "../hooks/useHeliograph";
+import { ENDPOINTS, fakeSession } from "./fakes";
+
+/** A stream as the server lists it. */
+export function streamEntry(changes: Partial<StreamEntry> = {}): StreamEntry {
+  return {
+    channel: "dawn",
+    name: "First light",
+    port: 24001,
+    since_ms: Date.now() - 600_000,
+    state: "live",
+    viewers: 3,
+    bitrate_bps: 4_000_000,
+    tracks: [{ kind: "video", codec: "h264", profile: null, width: 1280, height: 720, fps: 29.97, bitrate_bps: 4_000_000 }],
+    warnings: [],
+    ...changes,
+  };
+}
+
+/** Draws `children` with sessions and a list of streams whose server is the test. `null`: it does not answer. */
+export function renderPage(children: ReactNode, streams: readonly StreamEntry[] | null): Drawn {
+  const sessions: ReturnType<typeof fakeSession>[] = [];
+  const keeper = new SessionKeeper((target) => {
+    const fake = fakeSession(target);
+    sessions.push(fake);
+    return fake.session;
+  });
+  const client = new StreamsClient({
+    endpoints: Promise.resolve(ENDPOINTS),
+    fetch: () =>
+      streams ? Promise.resolve(new Response(JSON.stringify({ streams }))) : Promise.reject(new TypeError("no network")),
+    openEvents: () => {
+      const events = { onerror: null as (() => void) | null, addEventListener: () => undefined, close: () => undefined };
+      queueMicrotask(() => events.onerror?.());
+      return events as unknown as EventSource;
+    },
+  });
+  const page = render(<HeliographContext value={{ keeper, streams: client }}>{children}</HeliographContext>);
+  return { page, sessions };
+}
+
+interface Drawn {
+  readonly page: RenderResult;
+  /** In the order in which the page asked for them. */
+  readonly sessions: readonly ReturnType<typeof fakeSession>[];
+}
