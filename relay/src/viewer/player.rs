@@ -294,8 +294,7 @@ impl Player {
                     if let Some(video) = self.video.as_mut().filter(|video| video.sender.ssrc() == media) {
                         let ring = stream.ring(Track::Video);
                         if lost.len() > FALLEN_BEHIND {
-                            lane.counters.fell_behind +=
-                                u64::from(video.requests.may_replay(now) && video.replay(now, ring));
+                            lane.counters.fell_behind += u64::from(video.replay_on_demand(now, ring));
                             continue;
                         }
                         if let Phase::Replaying(pacer) = &mut video.phase {
@@ -377,7 +376,7 @@ impl Player {
         }
         let replaying = !matches!(video.phase, Phase::Live);
         if video.requests.on_request(now, replaying, round_trip, ask) == Answer::Replay
-            && video.replay(now, stream.ring(Track::Video))
+            && video.replay_on_demand(now, stream.ring(Track::Video))
         {
             lane.counters.replays += 1;
         }
@@ -413,10 +412,19 @@ impl Video {
             return false;
         };
         self.sender.jump(keyframe);
-        self.requests.on_replay(now);
         self.resends.schedule(now + FIRST_AGAIN_AFTER, self.sender.cursor().next_out());
         self.phase = Phase::Replaying(Pacer::new(now, ring.bitrate(now)));
         true
+    }
+
+    /// The same for one who is in trouble, at most every two seconds. Joining does not count: a keyframe that was
+    /// lost then is wanted at once.
+    fn replay_on_demand(&mut self, now: Instant, ring: &TrackRing) -> bool {
+        let replayed = self.requests.may_replay(now) && self.replay(now, ring);
+        if replayed {
+            self.requests.on_replay(now);
+        }
+        replayed
     }
 
     /// The ring has moved on past the cursor: it was cleared, or a very slow replay was overtaken.
