@@ -266,3 +266,71 @@ fn metadata_body(publication: &Publication, metadata: &PublicationMetadata) -> V
 
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 const MAX_STREAM_ID_BYTES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::{
+        auth::{Door, digest},
+        test_support::http_server,
+    };
+
+    fn attempt() -> Attempt {
+        let challenge = vec![5; 128];
+        let digest = digest::digest(&Secret::new("right").unwrap(), &challenge);
+        let remote = "192.0.2.7:51000".parse().unwrap();
+        Attempt { session: SessionId(1), channel_id: 7, door: Door::Ftl, challenge, digest, remote }
+    }
+
+    fn response(status: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    /// The verdict when the service answers these.
+    async fn verdict(hmac: String, start: String) -> Verdict {
+        let answer = move |request: &str| {
+            if request.starts_with("GET /base/hmac/7 ") { hmac.clone() } else { start.clone() }
+        };
+        let addr = http_server(answer).await;
+        let url = format!("http://{addr}/base");
+        let settings = HttpAuthoriserSettings { url, authorization: None, allow_plain: false };
+        HttpAuthoriser::new(&settings).unwrap().check(attempt()).await
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_answer() {
+        let right = response("200 OK", r#"{"hmacKey":"right"}"#);
+        let started = response("200 OK", r#"{"streamId":"a"}"#);
+        let long = response("200 OK", &format!(r#"{{"hmacKey":"right","x":"{}"}}"#, "x".repeat(20_000)));
+        let redirect = "HTTP/1.1 302 x\r\nlocation: /base/hmac/7\r\ncontent-length: 0\r\n\r\n".to_owned();
+        let is_denial = |verdict: &Verdict| matches!(verdict, Verdict::Deny { .. });
+        let is_trouble = |verdict: &Verdict| matches!(verdict, Verdict::Unavailable { .. });
+        assert!(matches!(verdict(right.clone(), started.clone()).await, Verdict::Allow { .. }));
+        for (hmac, start) in [
+            (response("404 x", ""), started.clone()),
+            (response("403 x", ""), started.clone()),
+            (response("200 OK", r#"{"hmacKey":"wrong"}"#), started.clone()),
+            (right.clone(), response("403 x", "")),
+        ] {
+            let verdict = verdict(hmac.clone(), start.clone()).await;
+            assert!(is_denial(&verdict), "{hmac} {start}: {verdict:?}");
+        }
+        for (hmac, start) in [
+            (response("500 x", ""), started.clone()),
+            (response("429 x", ""), started.clone()),
+            (response("200 OK", "not json"), started.clone()),
+            (response("200 OK", "{}"), started.clone()),
+            (long, started.clone()),
+            (redirect, started.clone()),
+            ("nonsense".to_owned(), started),
+            (right.clone(), response("500 x", "")),
+            (right.clone(), response("200 OK", r#"{"streamId":".."}"#)),
+            (right, response("200 OK", "{}")),
+        ] {
+            let verdict = verdict(hmac.clone(), start.clone()).await;
+            assert!(is_trouble(&verdict), "{hmac} {start}: {verdict:?}");
+            assert!(!format!("{verdict:?}").contains("right"), "no secret in a reason");
+        }
+    }
+}

@@ -402,3 +402,88 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const TELL_WAIT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{Secret, auth::digest};
+
+    fn attempt() -> Attempt {
+        let challenge = vec![5; 128];
+        let digest = digest::digest(&Secret::new("right").unwrap(), &challenge);
+        let remote = "192.0.2.7:51000".parse().unwrap();
+        Attempt { session: SessionId(0xab), channel_id: 7, door: Door::Ftl, challenge, digest, remote }
+    }
+
+    /// A service that answers each check with `answer(request number)`, and nothing when that is empty.
+    async fn service(answer: impl Fn(u64) -> String + Send + 'static) -> WsAuthoriser {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+                while let Some(Ok(Message::Text(text))) = socket.next().await {
+                    let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+                    let text = answer(message["request"].as_u64().unwrap());
+                    if text == "break" {
+                        break;
+                    }
+                    if !text.is_empty() {
+                        socket.send(Message::text(text)).await.unwrap();
+                    }
+                }
+            }
+        });
+        WsAuthoriser::start(&WsAuthoriserSettings { url, allow_plain: false }).unwrap()
+    }
+
+    #[test]
+    fn old_field_names_and_new_ones() {
+        let text = serde_json::to_value(Fields::of_attempt(&attempt())).unwrap();
+        let digest = hex::encode(attempt().digest);
+        assert_eq!(text["stream_key"], digest);
+        assert_eq!(text["digest"], digest);
+        assert_eq!(text["status"], "connecting");
+        assert_eq!((&text["channel_id"], &text["session"]), (&7.into(), &"00000000000000ab".into()));
+        assert_eq!(text["challenge"], "05".repeat(128));
+        assert_eq!(text["remote"], "192.0.2.7:51000");
+    }
+
+    #[tokio::test]
+    async fn silence_is_unavailable_in_three_seconds() {
+        let authoriser = service(|_| String::new()).await;
+        let begun = Instant::now();
+        assert!(matches!(authoriser.check(attempt()).await, Verdict::Unavailable { .. }));
+        assert!((2900..3400).contains(&begun.elapsed().as_millis()));
+    }
+
+    #[tokio::test]
+    async fn only_the_answer_to_the_request_counts() {
+        let others = |request| format!(r#"{{"request":{},"verdict":"allow"}}"#, request + 1);
+        let authoriser = service(others).await;
+        assert!(matches!(authoriser.check(attempt()).await, Verdict::Unavailable { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_check_survives_a_broken_connection() {
+        let calls = std::sync::atomic::AtomicU32::new(0);
+        let authoriser = service(move |request| match calls.fetch_add(1, Ordering::Relaxed) {
+            0 => "break".to_owned(),
+            _ => format!(r#"{{"request":{request},"verdict":"allow"}}"#),
+        })
+        .await;
+        assert!(matches!(authoriser.check(attempt()).await, Verdict::Allow { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_huge_answer_is_not_read() {
+        let authoriser = service(|request| {
+            format!(r#"{{"request":{request},"verdict":"allow","x":"{}"}}"#, "x".repeat(20_000))
+        })
+        .await;
+        assert!(matches!(authoriser.check(attempt()).await, Verdict::Unavailable { .. }));
+    }
+}
