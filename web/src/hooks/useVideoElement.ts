@@ -1,4 +1,4 @@
-import { type RefObject, useCallback, useLayoutEffect, useRef, useState } from "react";
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 export interface VideoControls {
   readonly muted: boolean;
@@ -60,6 +60,33 @@ export function useVideoElement(
       over = true;
     };
   }, [ref, stream, onPicture, play]);
+
+  useEffect(() => {
+    const video = ref.current;
+    if (!video) return;
+    // Media keys and picture-in-picture windows have buttons of their own.
+    const onPause = (): void => {
+      // Phones stop the picture of a page in the background; that is nobody's wish. And so is the end of a stream.
+      if (video.ended || document.hidden) return;
+      stopped.current = true;
+      setPaused(true);
+    };
+    const onPlay = (): void => {
+      stopped.current = false;
+      setPaused(false);
+    };
+    const onVisibility = (): void => {
+      if (!document.hidden && video.srcObject && video.paused && !stopped.current) play();
+    };
+    video.addEventListener("pause", onPause);
+    video.addEventListener("play", onPlay);
+    document.addEventListener("visibilitychange", onVisibility);
+    return () => {
+      video.removeEventListener("pause", onPause);
+      video.removeEventListener("play", onPlay);
+      document.removeEventListener("visibilitychange", onVisibility);
+    };
+  }, [ref, play]);
 
   const change = useCallback((apply: (video: HTMLVideoElement) => void) => {
     const video = ref.current;
