@@ -318,19 +318,33 @@ impl Inlet {
         }
         let Ok(packets) = rtcp::parse_compound(datagram) else { return self.counters.add(Refused::BadRtcp) };
         for packet in packets {
-            let Rtcp::SenderReport { ssrc, ntp, rtp_timestamp, .. } = packet else { continue };
-            self.timeline.report(ssrc, ntp, rtp_timestamp);
-            for (index, inlet) in self.tracks.iter_mut().enumerate() {
-                let Some(inlet) = inlet.as_mut().filter(|inlet| inlet.ssrc() == Some(ssrc)) else { continue };
-                if let Some(reception) = inlet.reception() {
-                    reception.sender_report(now, ntp);
+            match packet {
+                Rtcp::SenderReport { ssrc, ntp, rtp_timestamp, .. } => {
+                    self.timeline.report(ssrc, ntp, rtp_timestamp);
+                    let Some(index) = self.track_of(ssrc) else { continue };
+                    if let Some(reception) = self.tracks[index].as_mut().and_then(TrackInlet::reception) {
+                        reception.sender_report(now, ntp);
+                    }
+                    if known {
+                        self.rtcp_from[index] = Some(from);
+                    }
                 }
-                if known {
-                    self.rtcp_from[index] = Some(from);
+                Rtcp::Bye { ssrcs } => {
+                    // The next session may come from another socket, and need not wait for silence.
+                    for ssrc in ssrcs {
+                        if let Some(index) = self.track_of(ssrc) {
+                            self.latches[index].reopen();
+                        }
+                    }
                 }
+                _ => {}
             }
         }
         self.clocks();
+    }
+
+    fn track_of(&self, ssrc: Ssrc) -> Option<usize> {
+        self.tracks.iter().position(|track| track.as_ref().is_some_and(|track| track.ssrc() == Some(ssrc)))
     }
 
     fn rtcp_destination(&self, track: Track) -> Option<SocketAddr> {

@@ -167,6 +167,29 @@ fn a_new_allocation_lets_a_new_source_in_at_once() {
 }
 
 #[test]
+fn after_a_goodbye_nobody_waits_for_silence() {
+    let mut world = World::new();
+    let mut old = Publisher::new(5000, 0x100);
+    let mut new = Publisher::new(6000, 0x200);
+    world.play(&mut old, ms(500));
+    let goodbye = |ssrcs: &[Ssrc]| {
+        let mut datagram = Vec::new();
+        rtcp::write_bye(&mut datagram, ssrcs);
+        Bytes::from(datagram)
+    };
+    world.send(new.from, goodbye(&[Ssrc(0x999)]));
+    world.send("192.0.2.1:5000".parse().unwrap(), goodbye(&[old.audio.ssrc, old.video.ssrc]));
+    let early = new.sound();
+    world.send(new.from, early);
+    assert_eq!(world.refused("foreign_source"), 1);
+    world.take_events();
+    world.send(old.from, goodbye(&[old.audio.ssrc, old.video.ssrc]));
+    world.play(&mut new, ms(500));
+    assert_eq!(world.take_events(), ["epoch video", "epoch audio"]);
+    consecutive(&world);
+}
+
+#[test]
 fn the_same_ssrc_may_start_anew() {
     // Told apart by the timestamps, and after a silence.
     for (played, pause) in [(120_000, 0), (20_000, 0), (400, 3_000), (120_000, 30_000)] {
