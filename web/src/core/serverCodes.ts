@@ -5,46 +5,53 @@ import type { Cause, CauseCode } from "./viewerState";
  * server is shown with the server's own sentence and tried again.
  */
 const MEANINGS: Readonly<Record<string, CauseCode>> = {
-  "stream-ended": "ended",
-  "publisher-gone": "ended",
-  "unknown-stream": "no-stream",
-  "unknown-channel": "no-stream",
-  "codec-not-supported": "codec",
-  "missing-codec": "codec",
+  stream_ended: "ended",
+  publisher_gone: "ended",
+  unknown_stream: "no-stream",
+  codec_not_supported: "codec",
+  missing_codec: "codec",
   full: "full",
-  "too-many-pending": "full",
+  too_many_pending: "full",
+  too_many_sockets: "full",
   kicked: "not-allowed",
-  "server-shutdown": "server-closing",
-  "consent-lost": "path-lost",
-  "handshake-failed": "path-blocked",
-  "handshake-timeout": "path-blocked",
+  replaced: "not-allowed",
+  server_shutdown: "server-closing",
+  consent_lost: "path-lost",
+  handshake_failed: "path-blocked",
+  handshake_timeout: "path-blocked",
+  silent: "socket-lost",
+  answer_timeout: "socket-lost",
+  bad_message: "description",
+  bad_answer: "description",
+  bad_candidate: "description",
+  unexpected_answer: "description",
 };
 
 export function causeOf(code: string, detail: string): Cause {
-  const cause = MEANINGS[code.replaceAll("_", "-")] ?? "other";
+  const cause = MEANINGS[code.replaceAll("-", "_")] ?? "other";
   return detail === "" ? { code: cause } : { code: cause, detail };
 }
 
 /** What an HTTP status means when the body does not say more. */
 export function causeOfStatus(status: number, detail: string): Cause {
-  const with_ = (code: CauseCode): Cause => (detail === "" ? { code } : { code, detail });
+  const because = (code: CauseCode): Cause => (detail === "" ? { code } : { code, detail });
   switch (status) {
     case 401:
     case 403:
-      return with_("not-allowed");
+      return because("not-allowed");
     case 404:
     case 409:
     case 410:
-      return with_("no-stream");
+      return because("no-stream");
     case 406:
     case 415:
     case 422:
-      return with_("codec");
+      return because("codec");
     case 429:
     case 503:
-      return with_("full");
+      return because("full");
     default:
-      return with_("other");
+      return because("other");
   }
 }
 
