@@ -128,7 +128,7 @@ pub enum ChannelState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct Notice {
-    /// A short stable word for programs, such as `stream-ended`.
+    /// A short stable word for programs, such as `stream_ended`.
     pub code: String,
     /// A sentence for people.
     pub message: String,
@@ -223,7 +223,7 @@ pub struct IceServer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct Problem {
-    /// A short stable word for programs, such as `unknown-stream`.
+    /// A short stable word for programs, such as `unknown_stream`.
     pub code: String,
     /// The status line in words.
     pub title: String,

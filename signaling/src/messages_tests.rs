@@ -10,6 +10,7 @@ use ts_rs::{Config, TS};
 const HEADER: &str = "\
 // Generated from signaling/src/messages.rs: do not edit.
 // After a change there: HELIOGRAPH_UPDATE_MESSAGES=1 cargo test -p heliograph-signaling messages
+/* eslint-disable */
 
 ";
 
@@ -107,8 +108,8 @@ fn the_new_server_messages() {
         }),
         &json!({"event": "state", "data": {"state": "live", "channel": "den", "port": 24000}}),
     );
-    let notice = Notice { code: "stream-ended".into(), message: "the stream has ended".into() };
-    let data = json!({"code": "stream-ended", "message": "the stream has ended"});
+    let notice = Notice { code: "stream_ended".into(), message: "the stream has ended".into() };
+    let data = json!({"code": "stream_ended", "message": "the stream has ended"});
     check(&ServerMessage::Error(notice.clone()), &json!({"event": "error", "data": data}));
     check(&ServerMessage::Close(notice), &json!({"event": "close", "data": data}));
 }

@@ -1,5 +1,6 @@
 // Generated from signaling/src/messages.rs: do not edit.
 // After a change there: HELIOGRAPH_UPDATE_MESSAGES=1 cargo test -p heliograph-signaling messages
+/* eslint-disable */
 
 /** A WebSocket text frame from the server to a viewer. */
 export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
@@ -53,7 +54,7 @@ export type ChannelState = "offline" | "waiting" | "live" | "away";
 
 /** The data of `error` and `close`. */
 export type Notice = {
-  /** A short stable word for programs, such as `stream-ended`. */
+  /** A short stable word for programs, such as `stream_ended`. */
   code: string,
   /** A sentence for people. */
   message: string,
@@ -124,7 +125,7 @@ export type IceServer = {
 
 /** The body of an HTTP error (RFC 9457), `application/problem+json`. */
 export type Problem = {
-  /** A short stable word for programs, such as `unknown-stream`. */
+  /** A short stable word for programs, such as `unknown_stream`. */
   code: string,
   /** The status line in words. */
   title: string,

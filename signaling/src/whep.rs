@@ -1,0 +1,286 @@
+//! WHEP (draft-ietf-wish-whep, after WHIP, RFC 9725): watching by HTTP alone. The viewer offers, we answer.
+//!
+//! This file is the HTTP: what a request must look like and how it is answered. The sessions live in
+//! [`crate::whep_sessions`].
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, State},
+    handler::Handler,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, options, patch, post},
+};
+use heliograph_relay::{ChannelName, StreamId, WatchError, WatchRequest};
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::{
+    app::App,
+    body::read_text,
+    client::Client,
+    cors,
+    problem::Refusal,
+    query::{Pairs, stream_by_port},
+    whep_sessions::{Condition, Patched, SessionId},
+};
+
+const SDP: &str = "application/sdp";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const ENDPOINT_METHODS: &str = "POST, OPTIONS";
+const RESOURCE_METHODS: &str = "PATCH, DELETE, OPTIONS";
+/// Time for the relay to make an answer.
+const JOIN_LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// An address that viewers post their offers to.
+pub(crate) fn endpoint<H, T>(join: H) -> MethodRouter<Arc<App>>
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    post(join)
+        .merge(options(async || with(cors::options(ENDPOINT_METHODS), ACCEPT_POST, SDP)))
+        .fallback(async || wrong_method(ENDPOINT_METHODS))
+}
+
+/// The address of a session.
+pub(crate) fn resource() -> MethodRouter<Arc<App>> {
+    patch(trickle)
+        .delete(leave)
+        .options(async || with(cors::options(RESOURCE_METHODS), ACCEPT_PATCH, FRAGMENT))
+        .fallback(async || wrong_method(RESOURCE_METHODS))
+}
+
+/// `POST /whep/{channel}`
+pub(crate) async fn join_channel(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Path(channel): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let stream =
+        ChannelName::new(channel).ok().and_then(|channel| app.backend.stream_by_channel(channel.as_str()));
+    let stream = stream.ok_or_else(not_live)?.id;
+    join(&app, client, stream, &headers, body).await
+}
+
+/// `POST /whep?port=N`; also `?channel=NAME`, as on the WebSocket.
+pub(crate) async fn join_by_query(
+    State(app): State<Arc<App>>,
+    client: Client,
+    Query(pairs): Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let stream = match crate::query::first(&pairs, "channel") {
+        Some(channel) => app.backend.stream_by_channel(channel),
+        None => stream_by_port(&app, &pairs),
+    };
+    let stream = stream.ok_or_else(not_live)?.id;
+    join(&app, client, stream, &headers, body).await
+}
+
+async fn join(
+    app: &App,
+    client: Client,
+    stream: StreamId,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    if app.settings.shutdown.begun() {
+        return Err(Refusal::shutting_down());
+    }
+    if !is_type(headers, SDP) {
+        return Err(wrong_type(SDP, ACCEPT_POST));
+    }
+    if !accepts_sdp(headers) {
+        return Err(Refusal::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "the answer is application/sdp",
+        ));
+    }
+    let offer = read_text(body, &app.settings).await?;
+    let request = WatchRequest { local_ip: client.local, remote: client.ip, transport: "whep" };
+    let joined = timeout(JOIN_LIMIT, app.backend.watch_answer(stream, request, &offer)).await;
+    let joined = joined.unwrap_or_else(|_| Err(WatchError::Internal("no answer in time".to_owned())));
+    let (viewer, answer) = joined.map_err(|error| refusal(&error))?;
+    let (id, tag) = app.whep.start(viewer, client, stream, &offer);
+
+    let mut response = (StatusCode::CREATED, answer).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SDP));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::LOCATION, ascii(&format!("/whep/session/{id}")));
+    headers.insert(header::ETAG, ascii(&tag));
+    headers.insert(ACCEPT_PATCH, HeaderValue::from_static(FRAGMENT));
+    for server in &app.settings.ice_servers {
+        if let Ok(link) = HeaderValue::from_str(&format!("<{server}>; rel=\"ice-server\"")) {
+            headers.append(header::LINK, link);
+        }
+    }
+    Ok(response)
+}
+
+/// `PATCH`: more candidates (RFC 9725 section 4.3.2), or an ICE restart (4.3.3).
+async fn trickle(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let id = SessionId::parse(&id).ok_or_else(no_session)?;
+    if !is_type(&headers, FRAGMENT) {
+        return Err(wrong_type(FRAGMENT, ACCEPT_PATCH));
+    }
+    let condition = match headers.get(header::IF_MATCH).map(HeaderValue::to_str) {
+        None => Condition::None,
+        Some(Ok("*")) => Condition::Any,
+        Some(tags) => Condition::Tags(tags.unwrap_or_default().to_owned()),
+    };
+    let fragment = read_text(body, &app.settings).await?;
+    match app.whep.patch(id, condition, fragment).await.ok_or_else(no_session)?? {
+        Patched::Trickled => Ok(StatusCode::NO_CONTENT.into_response()),
+        Patched::Restarted { fragment, tag } => {
+            let mut response = (StatusCode::OK, fragment).into_response();
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FRAGMENT));
+            response.headers_mut().insert(header::ETAG, ascii(&tag));
+            Ok(response)
+        }
+    }
+}
+
+/// `DELETE`
+async fn leave(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
+    let id = SessionId::parse(&id).ok_or_else(no_session)?;
+    app.whep.end(id).await.ok_or_else(no_session)?;
+    Ok(StatusCode::OK)
+}
+
+fn with(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}
+
+/// For text that this file made of letters, digits, quotes and slashes.
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("visible ASCII")
+}
+
+fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// No `Accept` at all accepts everything.
+fn accepts_sdp(headers: &HeaderMap) -> bool {
+    let mut ranges = headers
+        .get_all(header::ACCEPT)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .peekable();
+    ranges.peek().is_none()
+        || ranges.any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let refused = parts.any(|part| {
+                part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
+            });
+            matches!(kind.as_str(), "*/*" | "application/*" | SDP) && !refused
+        })
+}
+
+fn wrong_method(methods: &'static str) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", format!("allowed here: {methods}"))
+        .header(header::ALLOW, methods)
+}
+
+fn wrong_type(wanted: &'static str, accept: HeaderName) -> Refusal {
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", format!("the body must be {wanted}"))
+        .header(accept, wanted)
+}
+
+fn not_live() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "unknown_stream", "nothing is on the air there")
+        .header(header::RETRY_AFTER, "2")
+}
+
+fn no_session() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "no_session", "there is no such session, or it has ended")
+}
+
+/// What the relay's refusal is in HTTP.
+pub(crate) fn refusal(error: &WatchError) -> Refusal {
+    match error {
+        WatchError::UnknownStream => not_live(),
+        WatchError::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "full", "the server is full")
+            .header(header::RETRY_AFTER, "10"),
+        WatchError::TooManyPending => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many_pending",
+            "too many viewers from this address are joining",
+        )
+        .header(header::RETRY_AFTER, "2"),
+        WatchError::BadSdp(why) => Refusal::new(StatusCode::BAD_REQUEST, "bad_sdp", why.clone()),
+        WatchError::CodecNotSupported(_) => {
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "codec_not_supported", error.to_string())
+        }
+        WatchError::WrongState => Refusal::new(StatusCode::CONFLICT, "wrong_state", error.to_string()),
+        error => {
+            warn!(%error, "WHEP viewer could not join");
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server made a mistake")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn accept_headers() {
+        for (accept, wanted) in [
+            (&[][..], true),
+            (&["application/sdp"], true),
+            (&["Application/SDP;charset=utf-8"], true),
+            (&["text/html, */*;q=0.1"], true),
+            (&["application/*"], true),
+            (&["text/html", "application/sdp"], true),
+            (&["text/html"], false),
+            (&["application/sdp;q=0"], false),
+            (&["application/json, text/plain"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in accept {
+                headers.append(header::ACCEPT, value.parse().unwrap());
+            }
+            assert_eq!(accepts_sdp(&headers), wanted, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn content_types() {
+        for (given, wanted) in [
+            ("application/sdp", true),
+            ("APPLICATION/SDP; charset=utf-8", true),
+            ("application/sdpx", false),
+            ("text/plain", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, given.parse().unwrap());
+            assert_eq!(is_type(&headers, SDP), wanted, "{given}");
+        }
+        assert!(!is_type(&HeaderMap::new(), SDP));
+    }
+}
