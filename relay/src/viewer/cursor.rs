@@ -11,6 +11,10 @@ use heliograph_media::{SeqNo, WireSeq};
 /// newest keyframe is not answered anyway.
 const SEGMENTS: usize = 6;
 
+/// Receivers keep a window of 1024 numbers against replays (libsrtp in WebRTC); what comes later than that is
+/// dropped there.
+const REPLAY_WINDOW: u64 = 1000;
+
 /// A viewer's packet number: rollover counter and sequence number in one, which is also the SRTP index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OutSeq(pub(crate) u64);
@@ -111,13 +115,15 @@ impl Cursor {
     }
 
     /// The number of a packet behind the cursor that came late. None when it belongs before the current
-    /// segment: then the viewer has been told of a newer keyframe and has no use for it.
+    /// segment: then the viewer has been told of a newer keyframe and has no use for it. None too when it is so
+    /// late that the viewer would take it for a replayed packet.
     pub(crate) fn late(&self, ring: SeqNo) -> Option<OutSeq> {
         let segment = self.current()?;
         if ring >= self.next {
             return None;
         }
-        ring.since(segment.ring).map(|ahead| OutSeq(segment.out + ahead))
+        let out = segment.out + ring.since(segment.ring)?;
+        (self.next_out - out < REPLAY_WINDOW).then_some(OutSeq(out))
     }
 
     /// Which packet of the ring went out under the number `wire`, and the whole number; the most recent one if
@@ -175,9 +181,12 @@ mod tests {
         assert_eq!(cursor.late(SeqNo(499)), None, "before the segment");
         assert_eq!(cursor.late(SeqNo(505)), None, "not late");
         assert_eq!(cursor.sent(WireSeq(13)), Some((SeqNo(503), OutSeq(13))));
-        cursor.jump(SeqNo(600));
-        assert_eq!(cursor.late(SeqNo(502)), None, "of an older segment");
-        assert_eq!(take(&mut cursor, [600]), [15]);
+        take(&mut cursor, [1600]);
+        assert_eq!(cursor.late(SeqNo(502)), None, "too late");
+        assert_eq!(cursor.late(SeqNo(602)), Some(OutSeq(112)));
+        cursor.jump(SeqNo(1700));
+        assert_eq!(cursor.late(SeqNo(602)), None, "of an older segment");
+        assert_eq!(take(&mut cursor, [1700]), [1111]);
     }
 
     #[test]

@@ -531,3 +531,7 @@ impl Video {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "player_tests.rs"]
+mod tests;

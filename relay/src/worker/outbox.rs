@@ -115,6 +115,26 @@ impl Outbox {
         true
     }
 
+    /// Everything in it as single packets, in order; empty afterwards.
+    #[cfg(test)]
+    pub(crate) fn take_packets(&mut self) -> Vec<Vec<u8>> {
+        let mut packets = Vec::new();
+        for message in &self.messages {
+            let bytes = &self.buffer[message.start as usize..][..message.len as usize];
+            let size = if message.segment == 0 { bytes.len() } else { usize::from(message.segment) };
+            packets.extend(bytes.chunks(size).map(<[u8]>::to_vec));
+        }
+        self.clear();
+        packets
+    }
+
+    fn clear(&mut self) {
+        self.messages.clear();
+        self.owners.clear();
+        self.used = 0;
+        self.growing = None;
+    }
+
     /// Sends everything. Slots of viewers whose runs the kernel refused are added to `refused`: their packets
     /// were sent one by one and should be from now on.
     pub(crate) fn flush(
@@ -164,10 +184,7 @@ impl Outbox {
                 }
             }
         }
-        self.messages.clear();
-        self.owners.clear();
-        self.used = 0;
-        self.growing = None;
+        self.clear();
     }
 }
 
