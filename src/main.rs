@@ -1,2 +1,26 @@
-//! The program.
-fn main() {}
+//! `heliograph`: the program. It reads settings, builds the parts, joins them, and waits for the end.
+
+mod cli;
+mod demo;
+mod doors;
+mod key;
+mod logging;
+mod publish;
+mod serve;
+mod settings;
+mod web_app;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word of a program that cannot go on")]
+            {
+                eprintln!("heliograph: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -69,6 +69,14 @@ impl KeysFile {
         self.len() == 0
     }
 
+    /// `id-secret` of the channel with this name: what its streamer pastes into OBS.
+    #[must_use]
+    pub fn stream_key(&self, name: &str) -> Option<String> {
+        let state = self.lock();
+        let (id, channel) = state.channels.iter().find(|(_, channel)| channel.name.as_str() == name)?;
+        Some(format!("{id}-{}", channel.secret.reveal()))
+    }
+
     /// Adds a channel with a fresh secret to the file, which is made (mode 0600) when there is none. What already
     /// stands in it, comments too, stays as it is.
     pub fn add_channel(path: &Path, name: &str) -> Result<NewChannel, KeysFileError> {

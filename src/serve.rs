@@ -1,0 +1,265 @@
+//! Builds the parts that a command asks for, joins them, and takes them down in order.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use heliograph_ingest::allocator::HttpAllocator;
+use heliograph_ingest::auth::{
+    Authoriser, HttpAuthoriser, HttpAuthoriserSettings, KeysFile, WsAuthoriser, WsAuthoriserSettings,
+};
+use heliograph_ingest::ftl::{FtlServer, FtlSettings, Takeover};
+use heliograph_relay::allocation::Allocator;
+use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings};
+use heliograph_signaling::{ControlToken, Shutdown, SignalingSettings, control_router, public_router};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::doors::{self, Door};
+use crate::settings::{Authority, Parts, Settings};
+use crate::{demo, key, logging, web_app};
+
+/// How long the parts may take to say goodbye.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Runs the parts until a signal says stop.
+///
+/// # Errors
+/// Whatever keeps a part from starting, with the setting to look at.
+pub(crate) fn run(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
+    logging::start(&settings.log, settings.log_file.as_deref())?;
+    std::fs::create_dir_all(&settings.data)
+        .with_context(|| format!("data: {} cannot be made", settings.data.display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(settings, parts, demo))
+}
+
+async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
+    // Before anything listens, so that a signal during start is not lost.
+    let mut stop = Stop::listen()?;
+    let demo_key = if demo { Some(demo::key(settings)?) } else { None };
+    let viewers_side = match parts {
+        Parts::Ingest => None,
+        Parts::Serve | Parts::Relay => Some(ViewersSide::start(settings)?),
+    };
+    let ftl = match parts {
+        Parts::Relay => None,
+        Parts::Serve | Parts::Ingest => {
+            Some(start_ftl(settings, viewers_side.as_ref().map(|side| &side.relay))?)
+        }
+    };
+    welcome(settings, parts);
+    let demo = demo_key.map(|key| demo::start(settings, key));
+
+    stop.asked().await;
+    info!("stopping; a second signal stops at once");
+    let goodbye = async {
+        if let Some(demo) = demo {
+            demo.abort();
+        }
+        if let Some(ftl) = ftl {
+            ftl.shutdown(SHUTDOWN_DEADLINE).await;
+        }
+        if let Some(side) = viewers_side {
+            side.stop().await;
+        }
+    };
+    tokio::select! {
+        done = tokio::time::timeout(SHUTDOWN_DEADLINE, goodbye) => {
+            if done.is_err() {
+                warn!("not every connection was closed in time");
+            }
+        }
+        () = stop.asked() => warn!("stopped at once"),
+    }
+    Ok(())
+}
+
+/// Relay, signaling, web page.
+struct ViewersSide {
+    relay: Relay,
+    shutdown: Shutdown,
+    closing: watch::Sender<bool>,
+    doors: Vec<JoinHandle<()>>,
+}
+
+impl ViewersSide {
+    fn start(settings: &Settings) -> Result<ViewersSide> {
+        // Files and ports first: what can fail should fail before threads run.
+        let tls = settings.tls.as_ref().map(doors::tls).transpose()?;
+        let token = ControlToken::load_or_create(&settings.data.join("control.token"))
+            .context("data: the token file control.token cannot be used")?;
+        let control = doors::listen("control", Some(settings.control.ip()), settings.control.port())?;
+        let mut public = vec![("ws_port", doors::listen("ws_port", settings.addr, settings.ws_port)?)];
+        if let Some(port) = settings.web_port {
+            public.push(("web_port", doors::listen("web_port", settings.addr, port)?));
+        }
+
+        let relay = Relay::start(relay_settings(settings)).context("the relay cannot start")?;
+        let shutdown = Shutdown::default();
+        let signaling = Arc::new(SignalingSettings {
+            ws_url: settings.ws_url.clone(),
+            ice_servers: settings.ice_servers.clone(),
+            tls: tls.is_some(),
+            default_port: settings.rtp_port,
+            stream_api_open: settings.stream_api_open,
+            token,
+            control_hosts: settings.control_hosts.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            max_sockets: settings.max_viewers,
+            shutdown: shutdown.clone(),
+            ..SignalingSettings::default()
+        });
+        let (closing, closed) = watch::channel(false);
+        let open = |name, listener, tls, router| {
+            let connections_per_address = settings.connections_per_address;
+            Door { name, listener, tls, router, connections_per_address }.open(closed.clone())
+        };
+        let router = public_router(relay.clone(), Arc::clone(&signaling)).fallback_service(web_app::router());
+        let mut doors = vec![open("control", control, None, control_router(relay.clone(), signaling))];
+        doors.extend(
+            public.into_iter().map(|(name, listener)| open(name, listener, tls.clone(), router.clone())),
+        );
+        Ok(ViewersSide { relay, shutdown, closing, doors })
+    }
+
+    async fn stop(self) {
+        self.shutdown.begin();
+        self.relay.shutdown(SHUTDOWN_DEADLINE).await;
+        self.shutdown.finished(SHUTDOWN_DEADLINE).await;
+        self.closing.send_replace(true);
+        for door in self.doors {
+            // A door that panicked has nothing left to close.
+            let _ended = door.await;
+        }
+    }
+}
+
+fn relay_settings(settings: &Settings) -> RelaySettings {
+    let announced = |text: &String| match text.parse() {
+        Ok(ip) => AnnouncedAddress::Ip(ip),
+        Err(_) => AnnouncedAddress::Name(text.clone()),
+    };
+    RelaySettings {
+        rtp_addr: settings.rtp_addr,
+        rtp_ports: settings.rtp_ports.range(),
+        permanent_port: settings.rtp_port,
+        media_addr: settings.addr,
+        ports: settings.ports.range(),
+        workers: settings.workers,
+        pin_workers: settings.pin_workers,
+        announced: settings.ip.iter().map(announced).collect(),
+        stun_server: settings.stun_server.clone(),
+        idle_timeout: settings.idle_timeout,
+        port_rest: settings.port_rest,
+        playout_delay_max: settings.playout_delay_max,
+        max_viewers: settings.max_viewers,
+        max_pending_per_address: settings.max_pending_per_address,
+        ..RelaySettings::default()
+    }
+}
+
+/// The FTL door, towards `relay` in this process or, without one, towards the allocation API of another.
+fn start_ftl(settings: &Settings, relay: Option<&Relay>) -> Result<FtlServer> {
+    let allocator: Arc<dyn Allocator> = match relay {
+        Some(relay) => Arc::new(relay.clone()),
+        None => {
+            let token = match std::fs::read_to_string(&settings.relay_token_file) {
+                Ok(token) => Some(token.trim().to_owned()),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Err(error) => {
+                    let file = settings.relay_token_file.display();
+                    return Err(error).with_context(|| format!("relay_token_file: {file} cannot be read"));
+                }
+            };
+            Arc::new(HttpAllocator::new(&settings.relay_url, token).context("relay_url")?)
+        }
+    };
+    let relay_addr = match relay {
+        // A wildcard is where the relay listens, not where one sends to.
+        Some(_) if settings.rtp_addr.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        Some(_) => settings.rtp_addr,
+        None => settings.relay_rtp_addr,
+    };
+    let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+    let addresses = settings.addr.as_ref().map_or(&any[..], std::slice::from_ref);
+    let ftl = FtlSettings {
+        listen: addresses.iter().map(|&ip| SocketAddr::new(ip, settings.ftl_port)).collect(),
+        media_ports: settings.media_ports.range(),
+        port_rest: settings.port_rest,
+        relay_addr,
+        media_timeout: settings.no_media,
+        grace: settings.publisher_grace,
+        takeover: if settings.take_over { Takeover::ALLOWED } else { Takeover::WhenSilent },
+        hold: settings.uplink_hold,
+        ..FtlSettings::default()
+    };
+    FtlServer::start(ftl, authoriser(settings)?, allocator).context("the FTL ingest cannot start")
+}
+
+fn authoriser(settings: &Settings) -> Result<Arc<dyn Authoriser>> {
+    let allow_plain = settings.auth_insecure;
+    Ok(match &settings.authority {
+        Authority::Keys => {
+            key::ensure_file(&settings.keys)?;
+            let keys = KeysFile::load(&settings.keys)?;
+            if keys.is_empty() {
+                info!("no channel yet: `heliograph key new NAME` makes one, also while the server runs");
+            }
+            Arc::new(keys)
+        }
+        Authority::WebSocket(url) => {
+            let settings = WsAuthoriserSettings { url: url.clone(), allow_plain };
+            Arc::new(WsAuthoriser::start(&settings).context("auth_ws_url")?)
+        }
+        Authority::Http(url) => {
+            let settings = HttpAuthoriserSettings { url: url.clone(), authorization: None, allow_plain };
+            Arc::new(HttpAuthoriser::new(&settings).context("auth_http_url")?)
+        }
+    })
+}
+
+/// Tells a person where to go, once everything listens.
+fn welcome(settings: &Settings, parts: Parts) {
+    let host = match settings.addr {
+        Some(ip) if !ip.is_unspecified() => ip,
+        _ => IpAddr::from(Ipv4Addr::LOCALHOST),
+    };
+    let host = if host.is_loopback() && host.is_ipv4() { "localhost".to_owned() } else { uri_host(host) };
+    if parts != Parts::Ingest {
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
+        info!("watch at {scheme}://{host}:{}", settings.ws_port);
+    }
+    if parts != Parts::Relay {
+        info!("stream to ftl://{host} (control port {})", settings.ftl_port);
+    }
+}
+
+fn uri_host(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Stop> {
+        Ok(Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

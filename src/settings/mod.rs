@@ -1,0 +1,311 @@
+//! Settings: read from file, environment and flags, checked once, handed to the parts in small pieces.
+
+mod options;
+mod ranges;
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+pub(crate) use options::Options;
+pub(crate) use ranges::PortRange;
+
+/// Everything the program goes by, complete and checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Folder for keys and tokens.
+    pub data: PathBuf,
+    /// Filter in the words of `tracing`.
+    pub log: String,
+    /// Log file, or standard error.
+    pub log_file: Option<PathBuf>,
+    /// Address of every public listener; `None` is all IPv4 and IPv6.
+    pub addr: Option<IpAddr>,
+    /// Web page, API, WebSocket, WHEP.
+    pub ws_port: u16,
+    /// The same content on another port.
+    pub web_port: Option<u16>,
+    /// Certificate chain and private key, both PEM.
+    pub tls: Option<TlsFiles>,
+    /// Allocation API.
+    pub control: SocketAddr,
+    /// Host names under which the allocation API may be reached besides loopback.
+    pub control_hosts: Vec<String>,
+    /// Allocation API on the public port without a token.
+    pub stream_api_open: bool,
+    /// WebSocket address for `config.json`.
+    pub ws_url: Option<String>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Bound on TCP connections of one address on the web port.
+    pub connections_per_address: usize,
+    /// FTL control port.
+    pub ftl_port: u16,
+    /// FTL media ports.
+    pub media_ports: PortRange,
+    /// How long a channel waits for its publisher to come back.
+    pub publisher_grace: Duration,
+    /// Silence after which a publisher is told 408.
+    pub no_media: Duration,
+    /// Whether a second publisher with the right key ends the first.
+    pub take_over: bool,
+    /// Longest wait for a gap on the uplink.
+    pub uplink_hold: Duration,
+    /// Allocation API that `heliograph ingest` uses.
+    pub relay_url: String,
+    /// Where `heliograph ingest` sends RTP.
+    pub relay_rtp_addr: IpAddr,
+    /// Token file for [`Settings::relay_url`].
+    pub relay_token_file: PathBuf,
+    /// Keys file.
+    pub keys: PathBuf,
+    /// Who decides on publishers.
+    pub authority: Authority,
+    /// Whether an auth service off loopback may be asked without TLS.
+    pub auth_insecure: bool,
+    /// RTP ports of the relay.
+    pub rtp_ports: PortRange,
+    /// Address of the relay's RTP ports.
+    pub rtp_addr: IpAddr,
+    /// RTP port of the stream that always exists.
+    pub rtp_port: Option<u16>,
+    /// UDP ports towards viewers.
+    pub ports: PortRange,
+    /// Public addresses as written: IPs or names.
+    pub ip: Vec<String>,
+    /// STUN server to ask for the public address.
+    pub stun_server: Option<String>,
+    /// URLs handed to viewers.
+    pub ice_servers: Vec<String>,
+    /// Egress threads; `None` is one per usable processor.
+    pub workers: Option<std::num::NonZeroUsize>,
+    /// Whether egress threads are bound to processors.
+    pub pin_workers: bool,
+    /// Silence after which a stream closes.
+    pub idle_timeout: Duration,
+    /// Rest of a released port.
+    pub port_rest: Duration,
+    /// Upper limit of the playout-delay extension.
+    pub playout_delay_max: Duration,
+    /// Bound on viewers.
+    pub max_viewers: u32,
+    /// Bound on one address' viewer sessions that have not connected.
+    pub max_pending_per_address: u32,
+}
+
+/// Certificate and key of the web port.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsFiles {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Who decides on publishers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// The keys file.
+    Keys,
+    /// An external service over a WebSocket.
+    WebSocket(String),
+    /// An external service over HTTP.
+    Http(String),
+}
+
+/// Which parts run, and so which ports may clash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// All in one.
+    Serve,
+    /// Publishers' side alone.
+    Ingest,
+    /// Relay and signaling.
+    Relay,
+}
+
+impl Settings {
+    /// Reads `file` (when given), lays `said` (flags and environment) over it, and checks the whole.
+    ///
+    /// # Errors
+    /// An unreadable file, an unknown key, a bad value, a clash of ports: each by the setting's name.
+    pub fn load(file: Option<&Path>, said: Options, parts: Parts) -> Result<Settings> {
+        let below = match file {
+            Some(file) => {
+                let text = fs::read_to_string(file)
+                    .with_context(|| format!("the settings file {} cannot be read", file.display()))?;
+                toml::from_str(&text).with_context(|| format!("in the settings file {}", file.display()))?
+            }
+            None => Options::default(),
+        };
+        let settings = Settings::complete(said.over(below))?;
+        settings.check(parts)?;
+        Ok(settings)
+    }
+
+    fn complete(options: Options) -> Result<Settings> {
+        let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
+        let data = options.data.unwrap_or_else(|| "heliograph-data".into());
+        let authority = match (options.auth_ws_url, options.auth_http_url) {
+            (None, None) => Authority::Keys,
+            (Some(url), None) => Authority::WebSocket(url),
+            (None, Some(url)) => Authority::Http(url),
+            (Some(_), Some(_)) => bail!("auth_ws_url and auth_http_url are both set: one service decides"),
+        };
+        let tls = match (options.ssl_cert, options.ssl_key) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) => bail!("ssl_cert is set without ssl_key"),
+            (None, Some(_)) => bail!("ssl_key is set without ssl_cert"),
+        };
+        let workers = match options.workers {
+            Some(0) => bail!("workers = 0: at least one thread has to send"),
+            Some(n) if n > 1024 => bail!("workers = {n}: more than 1024"),
+            other => other.and_then(std::num::NonZeroUsize::new),
+        };
+        // ITG spells "no value" as the word none.
+        let none = |value: &String| !value.is_empty() && value != "none";
+        Ok(Settings {
+            log: options.log.unwrap_or_else(|| "info".to_owned()),
+            log_file: options.log_file,
+            addr: options.addr.as_deref().map(|text| resolve("addr", text)).transpose()?,
+            ws_port: options.ws_port.unwrap_or(8080),
+            web_port: options.web_port,
+            tls,
+            control: match options.control.as_deref() {
+                None => SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+                Some(text) => text
+                    .parse()
+                    .with_context(|| format!("control = '{text}' is not IP:PORT, such as 127.0.0.1:8081"))?,
+            },
+            control_hosts: options.control_hosts.unwrap_or_default(),
+            stream_api_open: options.stream_api_open.unwrap_or(false),
+            ws_url: options.ws_url,
+            trusted_proxies: options.trusted_proxies.unwrap_or_default(),
+            connections_per_address: options.connections_per_address.unwrap_or(10_000),
+            ftl_port: options.ftl_port.unwrap_or(8084),
+            media_ports: options.media_ports.unwrap_or(PortRange::known(8100, 8199)),
+            publisher_grace: seconds(options.publisher_grace_s, 30),
+            no_media: seconds(options.no_media_s, 30),
+            take_over: options.take_over.unwrap_or(false),
+            uplink_hold: Duration::from_millis(options.uplink_hold_ms.unwrap_or(150)),
+            relay_url: options.relay_url.unwrap_or_else(|| "http://127.0.0.1:8081".to_owned()),
+            relay_rtp_addr: options.relay_rtp_addr.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            relay_token_file: options.relay_token_file.unwrap_or_else(|| data.join("control.token")),
+            keys: options.keys.unwrap_or_else(|| data.join("keys.toml")),
+            authority,
+            auth_insecure: options.auth_insecure.unwrap_or(false),
+            rtp_ports: options.rtp_ports.unwrap_or(PortRange::known(24_000, 24_499)),
+            rtp_addr: options.rtp_addr.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            rtp_port: options.rtp_port,
+            ports: options.ports.unwrap_or(PortRange::known(20_000, 20_500)),
+            ip: options.ip.unwrap_or_default().into_iter().filter(none).collect(),
+            stun_server: options.stun_server,
+            ice_servers: options.ice_servers.unwrap_or_default().into_iter().filter(none).collect(),
+            workers,
+            pin_workers: options.pin_workers.unwrap_or(false),
+            idle_timeout: seconds(options.idle_timeout_s, 60),
+            port_rest: seconds(options.port_rest_s, 5),
+            playout_delay_max: Duration::from_millis(options.playout_delay_max_ms.unwrap_or(500)),
+            max_viewers: options.max_viewers.unwrap_or(20_000),
+            max_pending_per_address: options.max_pending_per_address.unwrap_or(50),
+            data,
+        })
+    }
+
+    /// Ranges, and ports that two listeners would fight for.
+    fn check(&self, parts: Parts) -> Result<()> {
+        for (name, port) in
+            [("ws_port", self.ws_port), ("ftl_port", self.ftl_port), ("control", self.control.port())]
+        {
+            ensure!(port != 0, "{name}: port 0 is no port that anyone could be told");
+        }
+        ensure!(self.rtp_port != Some(0), "rtp_port: port 0 is no port");
+        ensure!(self.web_port != Some(0), "web_port: port 0 is no port");
+        for (name, value, low, high) in [
+            ("publisher_grace_s", self.publisher_grace, 0, 3_600),
+            ("no_media_s", self.no_media, 5, 3_600),
+            ("idle_timeout_s", self.idle_timeout, 5, 86_400),
+            ("port_rest_s", self.port_rest, 0, 600),
+        ] {
+            let seconds = value.as_secs();
+            ensure!((low..=high).contains(&seconds), "{name} = {seconds}: outside {low} to {high} seconds");
+        }
+        for (name, value, low, high) in [
+            ("uplink_hold_ms", self.uplink_hold, 0, 2_000),
+            // Twelve bits of 10 ms are what the extension can say.
+            ("playout_delay_max_ms", self.playout_delay_max, 0, 40_950),
+        ] {
+            let millis = value.as_millis();
+            ensure!(
+                (low..=high).contains(&millis),
+                "{name} = {millis}: outside {low} to {high} milliseconds"
+            );
+        }
+        for (name, value) in [
+            ("max_viewers", self.max_viewers as usize),
+            ("max_pending_per_address", self.max_pending_per_address as usize),
+            ("connections_per_address", self.connections_per_address),
+        ] {
+            ensure!(value > 0, "{name} = 0: nobody could connect");
+        }
+        if let Some(workers) = self.workers {
+            let room = self.ports.range().len();
+            ensure!(
+                workers.get() <= room,
+                "workers = {workers} need as many ports, ports = {} has {room}",
+                self.ports
+            );
+        }
+        self.check_clashes(parts)
+    }
+
+    fn check_clashes(&self, parts: Parts) -> Result<()> {
+        let (ingest, relay) = (parts != Parts::Relay, parts != Parts::Ingest);
+        let mut tcp = Vec::new();
+        let mut udp = Vec::new();
+        if ingest {
+            tcp.push(("ftl_port", self.ftl_port));
+            udp.push(("media_ports", self.media_ports));
+        }
+        if relay {
+            tcp.push(("ws_port", self.ws_port));
+            tcp.extend(self.web_port.map(|port| ("web_port", port)));
+            tcp.push(("control", self.control.port()));
+            udp.push(("rtp_ports", self.rtp_ports));
+            udp.push(("ports", self.ports));
+            udp.extend(self.rtp_port.map(|port| ("rtp_port", PortRange::known(port, port))));
+        }
+        for (i, (name, port)) in tcp.iter().enumerate() {
+            if let Some((other, _)) = tcp[..i].iter().find(|(_, taken)| taken == port) {
+                bail!("{other} and {name} clash: both are TCP port {port}");
+            }
+        }
+        for (i, (name, ports)) in udp.iter().enumerate() {
+            if let Some((other, theirs)) = udp[..i].iter().find(|(_, taken)| taken.overlaps(*ports)) {
+                bail!("{other} = {theirs} and {name} = {ports} clash: UDP ports of both");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An IP as it stands, or the first address a name resolves to (IPv4 first, as most encoders use it).
+fn resolve(setting: &str, text: &str) -> Result<IpAddr> {
+    if let Ok(ip) = text.parse() {
+        return Ok(ip);
+    }
+    let mut found: Vec<IpAddr> = (text, 0)
+        .to_socket_addrs()
+        .with_context(|| format!("{setting} = '{text}' is neither an IP address nor a name that resolves"))?
+        .map(|address| address.ip())
+        .collect();
+    found.sort();
+    found.first().copied().with_context(|| format!("{setting} = '{text}' resolves to no address"))
+}
+
+#[cfg(test)]
+mod tests;
