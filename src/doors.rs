@@ -88,7 +88,7 @@ pub(crate) struct Door {
 impl Door {
     /// Serves until `closing` turns true, then lets requests under way finish; the task ends when all have.
     #[must_use]
-    pub fn open(self, closing: watch::Receiver<bool>) -> JoinHandle<()> {
+    pub(crate) fn open(self, closing: watch::Receiver<bool>) -> JoinHandle<()> {
         tokio::spawn(self.run(closing))
     }
 

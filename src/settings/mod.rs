@@ -132,7 +132,7 @@ impl Settings {
     ///
     /// # Errors
     /// An unreadable file, an unknown key, a bad value, a clash of ports: each by the setting's name.
-    pub fn load(file: Option<&Path>, said: Options, parts: Parts) -> Result<Settings> {
+    pub(crate) fn load(file: Option<&Path>, said: Options, parts: Parts) -> Result<Settings> {
         let below = match file {
             Some(file) => {
                 let text = fs::read_to_string(file)

@@ -207,7 +207,7 @@ impl Options {
     ///
     /// # Errors
     /// A variable that cannot be read as its setting, by name.
-    pub fn fill_from_compatible(&mut self, get: impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    pub(crate) fn fill_from_compatible(&mut self, get: impl Fn(&str) -> Option<String>) -> Result<(), String> {
         for (name, apply) in COMPATIBLE {
             if let Some(value) = get(name).filter(|value| !value.is_empty()) {
                 apply(self, &value).map_err(|why| format!("{name}: '{value}' {why}"))?;
@@ -229,7 +229,7 @@ macro_rules! layer {
 impl Options {
     /// These options, with `below` for whatever they leave unsaid.
     #[must_use]
-    pub fn over(self, below: Options) -> Options {
+    pub(crate) fn over(self, below: Options) -> Options {
         layer!(self, below, {
             data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, control_hosts, stream_api_open,
             ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, publisher_grace_s, no_media_s, take_over,

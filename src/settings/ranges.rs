@@ -16,7 +16,7 @@ pub(crate) struct PortRange {
 impl PortRange {
     /// The range, both ends included.
     #[must_use]
-    pub fn range(self) -> RangeInclusive<u16> {
+    pub(crate) fn range(self) -> RangeInclusive<u16> {
         self.first..=self.last
     }
 
@@ -28,7 +28,7 @@ impl PortRange {
 
     /// Whether the two share a port.
     #[must_use]
-    pub fn overlaps(self, other: PortRange) -> bool {
+    pub(crate) fn overlaps(self, other: PortRange) -> bool {
         self.first <= other.last && other.first <= self.last
     }
 }

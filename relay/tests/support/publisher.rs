@@ -42,10 +42,15 @@ pub struct Publisher {
 
 impl Publisher {
     pub fn start(port: u16, shape: Shape) -> Self {
+        Self::start_as(port, shape, [0xaaaa, 0xbbbb])
+    }
+
+    /// With SSRCs of its own, for video and audio.
+    pub fn start_as(port: u16, shape: Shape, ssrcs: [u32; 2]) -> Self {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let thread = std::thread::spawn({
             let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
-            move || run(port, shape, &stop, &sent)
+            move || run(port, shape, ssrcs, &stop, &sent)
         });
         Self { stop, sent, shape, thread: Some(thread) }
     }
@@ -118,7 +123,7 @@ pub fn which(payload: &[u8]) -> Option<(u64, u64, u64)> {
     Some((number(3), number(11), number(19)))
 }
 
-fn run(port: u16, shape: Shape, stop: &AtomicBool, sent: &AtomicU64) {
+fn run(port: u16, shape: Shape, ssrcs: [u32; 2], stop: &AtomicBool, sent: &AtomicU64) {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let track = |payload_type, ssrc| Track {
         socket: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(),
@@ -127,7 +132,7 @@ fn run(port: u16, shape: Shape, stop: &AtomicBool, sent: &AtomicU64) {
         ssrc: Ssrc(ssrc),
         seq: 65_000,
     };
-    let (mut video, mut audio) = (track(PayloadType::H264, 0xaaaa), track(PayloadType::OPUS, 0xbbbb));
+    let (mut video, mut audio) = (track(PayloadType::H264, ssrcs[0]), track(PayloadType::OPUS, ssrcs[1]));
     let start = Instant::now();
     let mut sounds = 0;
     for number in 0.. {
