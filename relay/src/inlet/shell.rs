@@ -90,6 +90,8 @@ impl Shell {
         for _ in 0..BURST {
             match self.receive(socket) {
                 Ok((from, length)) => {
+                    // Before each one: who was just given this port again may be sending already.
+                    self.note_allocation();
                     let datagram = self.chunk.split_to(length).freeze();
                     self.inlet.on_datagram(Instant::now(), from, &datagram);
                 }
@@ -108,13 +110,18 @@ impl Shell {
         Ok((from, length))
     }
 
-    fn wishes(&mut self, now: Instant) {
+    fn note_allocation(&mut self) {
         let allocations = self.stream.allocations.load(Ordering::Acquire);
         if allocations != self.allocations {
             self.allocations = allocations;
+            let now = Instant::now();
             self.inlet.allocated_again(now, &self.stream.tracks());
             self.next_report = now;
         }
+    }
+
+    fn wishes(&mut self, now: Instant) {
+        self.note_allocation();
         if self.stream.take_keyframe_wish() {
             self.inlet.request_keyframe(now);
         }
