@@ -141,6 +141,10 @@ function fakeWebRtc() {
       }, 100);
     }
     async setLocalDescription() {}
+    addTransceiver() {}
+    async createOffer() {
+      return { sdp: "v=0\r\n" };
+    }
     async createAnswer() {
       return { sdp: "v=0\r\n" };
     }
