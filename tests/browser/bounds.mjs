@@ -1,0 +1,13 @@
+// What we aim at, and what cannot be right. Tests fail on the second only: a busy machine is no fault of the server.
+export const bounds = {
+  /** From the first signaling message to the first picture. */
+  firstPictureMs: { goal: 150, nonsense: 1500 },
+  /** From opening the page to the first picture. */
+  openToPictureMs: { goal: 500, nonsense: 5000 },
+  /** Sound against picture, either way; the median of several flashes. */
+  skewMs: { goal: 50, nonsense: 50 },
+  /** From drawing a picture to seeing it, once settled; the median. */
+  glassToGlassMs: { goal: 100, nonsense: 1000 },
+  /** From the first picture until the delay stays within 20 ms of the settled one. */
+  settleMs: { short: { goal: 300 }, long: { goal: 1000 }, nonsense: 8000 },
+};

@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { bounds } from "./bounds.mjs";
+import { launch, visit } from "./browser.mjs";
+import { figuresOf, percentile, printTable } from "./figures.mjs";
+import { programs, startPublisher, startServer } from "./processes.mjs";
+
+/** From `goto` to the first signaling message, roughly: so much earlier a page is opened to join at a given share. */
+const LEAD_MS = 120;
+const SHARES = [0.1, 0.5, 0.95];
+
+/** What must hold for every visit, however busy the machine is. */
+function check(row) {
+  assert.ok(row.pictures > 20, `${row.name}: ${row.pictures} pictures`);
+  assert.ok(row.readable > 0.95, `${row.name}: only ${Math.round(row.readable * 100)} % of the pictures can be read`);
+  assert.ok(row.different > row.pictures * 0.9, `${row.name}: pictures do not change`);
+  assert.ok(row.energy > 0.01 && row.audioEnergy > 0, `${row.name}: no sound`);
+  assert.equal(row.lost, 0, `${row.name}: packets lost`);
+  assert.equal(row.connections, 1, `${row.name}: peer connections`);
+  assert.ok(row.firstPictureMs < bounds.firstPictureMs.nonsense, `${row.name}: first picture ${row.firstPictureMs} ms`);
+  assert.ok(row.openToPictureMs < bounds.openToPictureMs.nonsense, `${row.name}: page ${row.openToPictureMs} ms`);
+  assert.ok(row.glassToGlassMs > 0, `${row.name}: a picture seen before it was drawn`);
+  assert.ok(row.glassToGlassMs < bounds.glassToGlassMs.nonsense, `${row.name}: delay ${row.glassToGlassMs} ms`);
+  assert.ok(row.settleMs < bounds.settleMs.nonsense, `${row.name}: settled after ${row.settleMs} ms`);
+}
+
+describe("a broadcast in a real browser", { timeout: 280_000 }, () => {
+  let browser;
+  let server;
+  let paths;
+  before(async () => {
+    paths = programs();
+    server = await startServer(paths.server, ["short", "long"]);
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    if (!server) return;
+    const outcome = await server.stop();
+    assert.equal(outcome.code, 0, `the server ended with ${JSON.stringify(outcome)}`);
+  });
+
+  const address = async (channel, by, signaling) => {
+    const streams = await server.streams();
+    const { port } = streams.find((stream) => stream.channel === channel);
+    return by === "channel" ? `${server.url}/c/${channel}?signaling=${signaling}` : `${server.url}/?port=${port}&signaling=${signaling}`;
+  };
+
+  /** One visit that joins at a share of the interval. */
+  const join = async (publisher, channel, by, signaling, share, seconds) => {
+    const url = await address(channel, by, signaling);
+    await publisher.phase(share, LEAD_MS);
+    const seen = await visit(browser, url, { seconds });
+    const row = { name: `${signaling} ${by}`, ...figuresOf(seen, publisher) };
+    check(row);
+    return row;
+  };
+
+  test("keyframes every 2 s: both transports, by channel and by port, joining early, midway, late", async () => {
+    const publisher = await startPublisher(paths.publisher, server, "short");
+    try {
+      // The first page is slower: the browser starts its parts.
+      await visit(browser, await address("short", "channel", "websocket"), { seconds: 0.5 });
+      const rows = [];
+      for (const [by, signaling] of [["channel", "websocket"], ["port", "websocket"], ["channel", "whep"], ["port", "whep"]]) {
+        for (const share of SHARES) rows.push(await join(publisher, "short", by, signaling, share, 4.5));
+      }
+      printTable("1280x720, 30 pictures a second, a keyframe every 2 s", rows);
+      report(rows, bounds.settleMs.short.goal);
+      for (const row of rows) {
+        if (row.skewCount < 2) continue;
+        assert.ok(Math.abs(row.skewMs) < bounds.skewMs.nonsense, `${row.name}: skew ${row.skewMs} ms`);
+      }
+      assert.ok(rows.some((row) => row.skewCount >= 2), "flashes and beeps were found");
+    } finally {
+      await publisher.stop();
+    }
+  });
+
+  test("keyframes every 8.3 s: joining early, midway, late", async () => {
+    const publisher = await startPublisher(paths.publisher, server, "long", { keyint: 249 });
+    try {
+      const rows = [];
+      for (const [by, signaling] of [["channel", "websocket"], ["channel", "whep"]]) {
+        for (const share of SHARES) rows.push(await join(publisher, "long", by, signaling, share, 3.5));
+      }
+      printTable("1280x720, 30 pictures a second, a keyframe every 8.3 s", rows);
+      report(rows, bounds.settleMs.long.goal);
+    } finally {
+      await publisher.stop();
+    }
+  });
+});
+
+/** Goals against figures, in words; nothing fails here. */
+function report(rows, settleGoal) {
+  const column = (name) => rows.map((row) => row[name]).filter(Number.isFinite);
+  const line = (what, value, goal) =>
+    console.log(`${what}: ${Math.round(value)} ms (goal ${goal} ms)${value > goal ? "  <-- missed" : ""}`);
+  line("signaling to first picture, p95", percentile(column("firstPictureMs"), 0.95), bounds.firstPictureMs.goal);
+  line("page to first picture, p95", percentile(column("openToPictureMs"), 0.95), bounds.openToPictureMs.goal);
+  line("glass to glass, p50", percentile(column("glassToGlassMs"), 0.5), bounds.glassToGlassMs.goal);
+  line("settled, worst", Math.max(...column("settleMs")), settleGoal);
+  const freezes = column("freezes").reduce((sum, count) => sum + count, 0);
+  const dropped = column("dropped").reduce((sum, count) => sum + count, 0);
+  console.log(`freezes: ${freezes}, dropped frames: ${dropped} (goal 0)${freezes + dropped > 0 ? "  <-- missed" : ""}`);
+}

@@ -1,0 +1,133 @@
+// The server and the publisher as child processes; each is ended by its own id.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const profile = process.env.HELIOGRAPH_PROFILE ?? "debug";
+const HOST = "127.0.0.1";
+
+/** The path of a program, built now unless the variable names it. */
+function program(variable, pack, name) {
+  const given = process.env[variable];
+  if (given) return given;
+  const flags = ["build", "--quiet", "--package", pack, "--bin", name];
+  if (profile === "release") flags.push("--release");
+  const built = spawnSync("cargo", flags, { cwd: root, stdio: "inherit" });
+  if (built.status !== 0) throw new Error(`${name} does not build`);
+  return join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), profile, name);
+}
+
+export const programs = () => ({
+  server: program("HELIOGRAPH_BIN", "heliograph", "heliograph"),
+  publisher: program("PATTERN_PUBLISHER_BIN", "heliograph-tests", "pattern-publisher"),
+});
+
+/** A run of ports that are free right now, below the system's ephemeral range. */
+async function freePorts(count) {
+  const free = (port) =>
+    new Promise((done) => {
+      const probe = createServer();
+      probe.once("error", () => done(false));
+      probe.listen(port, HOST, () => probe.close(() => done(true)));
+    });
+  for (let base = 20_000 + (process.pid % 60) * 100; base < 32_000; base += 100) {
+    const run = await Promise.all(Array.from({ length: count }, (_, index) => free(base + index)));
+    if (run.every(Boolean)) return base;
+  }
+  throw new Error("no free ports");
+}
+
+const range = (first, count) => `${first}-${first + count - 1}`;
+
+/** Starts a child; `stop` ends it and waits. */
+function start(path, args, stdio) {
+  const child = spawn(path, args, { stdio, env: clean(process.env) });
+  const ended = new Promise((done) => child.once("exit", (code, signal) => done({ code, signal })));
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    const late = setTimeout(() => child.kill("SIGKILL"), 15_000);
+    const outcome = await ended;
+    clearTimeout(late);
+    return outcome;
+  };
+  return { child, ended, stop };
+}
+
+/** The environment without settings of a server that somebody runs here. */
+function clean(environment) {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(HELIOGRAPH_|LS_|AUTH_WS_URL)/.test(name)));
+}
+
+/** A server with the given channels. */
+export async function startServer(path, channels) {
+  const folder = mkdtempSync(join(tmpdir(), "heliograph-browser-"));
+  const keys = join(folder, "keys.toml");
+  const entries = channels.map((name, index) => ({ name, id: 500 + 10 * index, secret: `secretOf${name}` }));
+  const toml = entries.map(({ name, id, secret }) => `[[channel]]\nid = ${id}\nname = "${name}"\nsecret = "${secret}"\n`);
+  writeFileSync(keys, toml.join("\n"), { mode: 0o600 });
+  const base = await freePorts(60);
+  const log = join(folder, "server.log");
+  const out = openSync(log, "w");
+  const args = ["serve", "--addr", HOST, "--data", join(folder, "data"), "--keys", keys];
+  args.push("--ws-port", `${base}`, "--control", `${HOST}:${base + 1}`, "--ftl-port", `${base + 2}`);
+  args.push("--media-ports", range(base + 10, 10), "--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10));
+  const server = start(path, args, ["ignore", out, out]);
+  const url = `http://${HOST}:${base}`;
+  const readLog = () => readFileSync(log, "utf8");
+  let gone = null;
+  void server.ended.then((outcome) => (gone = outcome));
+  for (const limit = Date.now() + 20_000; ; ) {
+    if (gone) throw new Error(`the server did not start: ${JSON.stringify(gone)}\n${readLog()}`);
+    if (await fetch(`${url}/healthz`).then((answer) => answer.ok, () => false)) break;
+    if (Date.now() > limit) throw new Error(`the server does not answer\n${readLog()}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  return {
+    url,
+    ftlPort: base + 2,
+    key: (name) => entries.filter((entry) => entry.name === name).map(({ id, secret }) => `${id}-${secret}`)[0],
+    log: readLog,
+    streams: async () => (await (await fetch(`${url}/streams`)).json()).streams,
+    stop: async () => {
+      const outcome = await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+      return outcome;
+    },
+  };
+}
+
+/** A publisher of the pattern; `phase` waits for a moment within a keyframe interval. */
+export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720 } = {}) {
+  const args = ["--port", `${server.ftlPort}`, "--key", server.key(channel), "--keyint", `${keyint}`];
+  args.push("--fps", `${fps}`, "--width", `${width}`, "--height", `${height}`);
+  const publisher = start(path, args, ["ignore", "pipe", "inherit"]);
+  const facts = {};
+  await new Promise((live, failed) => {
+    createInterface({ input: publisher.child.stdout }).on("line", (line) => {
+      const message = JSON.parse(line);
+      Object.assign(facts, message);
+      if (message.event === "live") live();
+    });
+    void publisher.ended.then((outcome) => failed(new Error(`the publisher ended: ${JSON.stringify(outcome)}`)));
+  });
+  const { startMs, keyframeIntervalMs } = facts;
+  const phaseAt = (wallMs) => ((wallMs - startMs) % keyframeIntervalMs) / keyframeIntervalMs;
+  return {
+    keyframeIntervalMs,
+    height,
+    phaseAt,
+    /** Waits until this share of an interval is over, less a lead. */
+    phase: async (share, leadMs) => {
+      const ahead = (share - phaseAt(Date.now()) + 1) % 1;
+      let wait = ahead * keyframeIntervalMs - leadMs;
+      if (wait < 0) wait += keyframeIntervalMs;
+      await new Promise((done) => setTimeout(done, wait));
+    },
+    stop: publisher.stop,
+  };
+}

@@ -1,0 +1,140 @@
+//! Publishes the pattern of `heliograph_tests::pattern`, and tells on standard output what a browser test must
+//! know: one JSON object per line.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use clap::Parser;
+use heliograph_ingest::ftl::client::{ClientSettings, FtlClient, StreamKey};
+use heliograph_tests::{
+    encoder::{self, AudioOutput, VideoPlan, due},
+    pattern::{self, Painter, SAMPLE_RATE, Stamp},
+};
+use tokio::time::sleep_until;
+
+/// Samples written at once: 10 ms, as sound cards deliver them.
+const RUN: u32 = SAMPLE_RATE / 100;
+/// Source times begin here, so that audio before the first picture has a time, too.
+const SOURCE_ZERO: Duration = Duration::from_secs(10);
+
+/// A publisher whose pictures and sounds a program can read.
+#[derive(Debug, Parser)]
+struct Args {
+    /// FTL server
+    #[arg(long, default_value = "127.0.0.1")]
+    to: String,
+    /// Its control port
+    #[arg(long, default_value_t = 8084)]
+    port: u16,
+    /// Stream key
+    #[arg(long)]
+    key: String,
+    /// Pixels across
+    #[arg(long, default_value_t = 1280)]
+    width: u32,
+    /// Pixels down
+    #[arg(long, default_value_t = 720)]
+    height: u32,
+    /// Pictures per second
+    #[arg(long, default_value_t = 30)]
+    fps: u32,
+    /// Pictures from one keyframe to the next
+    #[arg(long, default_value_t = 60)]
+    keyint: u32,
+    /// Video bitrate in kbit/s
+    #[arg(long, default_value_t = 2500)]
+    bitrate: u32,
+    /// x264's name of the H.264 profile
+    #[arg(long, default_value = "main")]
+    profile: String,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let plan = VideoPlan {
+        width: args.width,
+        height: args.height,
+        fps: args.fps,
+        keyint: args.keyint,
+        kbit: args.bitrate,
+        profile: args.profile.clone(),
+    };
+    let (mut raw_video, mut video) = encoder::video(&plan)?;
+    let (mut raw_audio, mut audio) = encoder::audio()?;
+    let client =
+        FtlClient::connect(&args.to, args.port, ClientSettings::new(StreamKey::parse(&args.key)?)).await?;
+
+    // Both media begin at one instant: the next whole second that leaves time to start.
+    let wall = wall();
+    let start_wall = Duration::from_secs(wall.as_secs() + 2);
+    let begun = Instant::now() + (start_wall - wall);
+    say(&format!(
+        r#"{{"event":"start","startMs":{},"keyframeIntervalMs":{}}}"#,
+        start_wall.as_millis(),
+        f64::from(args.keyint) * 1000.0 / f64::from(args.fps)
+    ));
+
+    let draw = async {
+        let mut painter = Painter::new(args.width, args.height);
+        for number in 0_u64.. {
+            sleep_until(due(begun, number, args.fps).into()).await;
+            let millis = number * 1000 / u64::from(args.fps);
+            let stamp = Stamp { wall_ms: wall_ms(), number: (number & 0xff_ffff) as u32 };
+            raw_video.write(painter.draw(stamp, pattern::flashes(millis))).await?;
+        }
+        anyhow::Ok(())
+    };
+    let sound = async {
+        for run in 0_u64.. {
+            // Samples exist when their time is over.
+            sleep_until(due(begun, run + 1, SAMPLE_RATE / RUN).into()).await;
+            raw_audio.write(&pattern::samples(run * u64::from(RUN), RUN as usize)).await?;
+        }
+        anyhow::Ok(())
+    };
+    let send_video = async {
+        let mut announced = false;
+        loop {
+            let (time, nals) = video.next().await?;
+            client.video(SOURCE_ZERO + time, nals).await?;
+            if !announced {
+                announced = true;
+                say(r#"{"event":"live"}"#);
+            }
+        }
+        #[expect(unreachable_code, reason = "gives the block its type")]
+        anyhow::Ok(())
+    };
+    let send_audio = async {
+        loop {
+            let (time, packet) = audio.next().await?;
+            client.audio(SOURCE_ZERO + time - AudioOutput::LOOK_AHEAD, packet).await?;
+        }
+        #[expect(unreachable_code, reason = "gives the block its type")]
+        anyhow::Ok(())
+    };
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        outcome = draw => outcome.context("drawing")?,
+        outcome = sound => outcome.context("sounding")?,
+        outcome = send_video => outcome.context("sending pictures")?,
+        outcome = send_audio => outcome.context("sending sound")?,
+        _ = terminate.recv() => {}
+    }
+    client.disconnect().await;
+    Ok(())
+}
+
+fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn wall_ms() -> u64 {
+    u64::try_from(wall().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::print_stdout, reason = "what this program is for")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,21 @@
+//! Whole-system scenarios: the built program, real sockets, other people's clients.
+//!
+//! `HELIOGRAPH_BIN` names the program to test; without it, it is built first. `HELIOGRAPH_KEEP=1` keeps the
+//! servers' folders and logs.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "figures are part of the result")]
+
+mod crowd;
+mod end_to_end;
+mod faults;
+mod hostile;
+mod joining;
+mod pool;
+mod publisher_comes_and_goes;
+mod split;
+mod turn;
+mod viewer_goes;
+
+/// Ticks of the video clock from one picture of the standard clip to the next.
+const FRAME_TICKS: u64 = 3000;

@@ -1,1 +1,0 @@
-//! Room of the house; see `ARCHITECTURE.md`.

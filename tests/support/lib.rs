@@ -1,0 +1,16 @@
+//! What the scenarios are made of: the server as a child process, publishers, viewers, and strangers.
+//!
+//! Viewers are other people's implementations on purpose: [`viewer::ws`] is `str0m`, [`viewer::whep`] is
+//! `webrtc`. Publishers use the program's own FTL client, whose bytes are checked beside its code.
+
+pub mod auth_service;
+pub mod clip;
+pub mod encoder;
+pub mod hostile;
+pub mod pattern;
+pub mod ports;
+pub mod publisher;
+pub mod scratch;
+pub mod server;
+pub mod viewer;
+pub mod wait;

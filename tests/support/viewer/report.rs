@@ -1,0 +1,282 @@
+//! What a viewer received, packet by packet, in figures that a scenario can check.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use heliograph_media::{SeqNo, SeqUnwrapper, TimestampUnwrapper, WireSeq, h264};
+use serde_json::Value;
+use tokio::sync::watch;
+
+/// One RTP packet as a viewer's library hands it over.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// When.
+    pub at: Instant,
+    /// The stream.
+    pub ssrc: u32,
+    /// Its number.
+    pub seq: u16,
+    /// Its time.
+    pub timestamp: u32,
+    /// The end of a picture.
+    pub marker: bool,
+    /// What it carries.
+    pub payload: &'a [u8],
+}
+
+/// One track of one viewer.
+#[derive(Debug, Clone, Default)]
+pub struct TrackReport {
+    /// Distinct packets.
+    pub packets: u64,
+    /// Packets that came twice or more.
+    pub repeated: u64,
+    /// Marker bits: pictures that were finished.
+    pub frames: u64,
+    /// When the first packet came.
+    pub first_at: Option<Instant>,
+    /// When the newest packet came.
+    pub newest_at: Option<Instant>,
+    /// When the first picture was finished.
+    pub first_frame_at: Option<Instant>,
+    /// All SSRCs seen: one, however often the publisher restarts.
+    pub ssrcs: BTreeSet<u32>,
+    /// Whether the first packet began with a parameter set.
+    pub began_with_sps: bool,
+    /// Timestamps of the first and the newest packet, unwrapped.
+    pub timestamps: Option<(u64, u64)>,
+    /// Largest step from one picture's timestamp to the next, in ticks.
+    pub largest_step: u64,
+    /// Times a timestamp went back.
+    pub backwards: u64,
+    /// Longest time between two packets.
+    pub longest_pause: Duration,
+    /// Bytes of payload.
+    pub octets: u64,
+    missing: BTreeSet<SeqNo>,
+    seqs: Option<SeqNo>,
+    seq_unwrapper: SeqUnwrapper,
+    timestamp_unwrapper: TimestampUnwrapper,
+}
+
+impl TrackReport {
+    /// Sequence numbers that never came.
+    pub fn lost(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// Distance between the first and the newest timestamp, in ticks.
+    pub fn span(&self) -> u64 {
+        self.timestamps.map_or(0, |(first, newest)| newest - first)
+    }
+
+    fn add(&mut self, packet: &Received<'_>) {
+        let seq = self.seq_unwrapper.extend(WireSeq(packet.seq));
+        let timestamp = self.timestamp_unwrapper.extend(packet.timestamp);
+        match self.seqs {
+            None => {
+                self.first_at = Some(packet.at);
+                self.began_with_sps = h264::sps_in(packet.payload).is_some();
+                self.timestamps = Some((timestamp, timestamp));
+            }
+            Some(highest) if seq > highest => {
+                let mut between = highest.next();
+                while between < seq {
+                    self.missing.insert(between);
+                    between = between.next();
+                }
+            }
+            // Earlier than the very first, or late, or again.
+            Some(_) if self.missing.remove(&seq) => {}
+            Some(_) => {
+                self.repeated += 1;
+                return;
+            }
+        }
+        if self.seqs.is_none_or(|highest| seq > highest) {
+            self.seqs = Some(seq);
+            if let Some((_, newest)) = &mut self.timestamps {
+                self.backwards += u64::from(timestamp < *newest);
+                self.largest_step = self.largest_step.max(timestamp.saturating_sub(*newest));
+                *newest = timestamp.max(*newest);
+            }
+        }
+        if let Some(before) = self.newest_at {
+            self.longest_pause = self.longest_pause.max(packet.at.saturating_duration_since(before));
+        }
+        self.newest_at = Some(packet.at);
+        self.packets += 1;
+        self.octets += packet.payload.len() as u64;
+        self.ssrcs.insert(packet.ssrc);
+        if packet.marker {
+            self.frames += 1;
+            self.first_frame_at.get_or_insert(packet.at);
+        }
+    }
+
+    /// Forgets the longest pause, to measure from here on.
+    pub fn forget_pause(&mut self) {
+        self.longest_pause = Duration::ZERO;
+    }
+}
+
+/// Everything one viewer saw.
+#[derive(Debug, Clone)]
+pub struct ViewerReport {
+    /// When the viewer began to negotiate.
+    pub began: Instant,
+    /// When ICE and DTLS were through.
+    pub connected: Option<Instant>,
+    /// H.264.
+    pub video: TrackReport,
+    /// Opus.
+    pub audio: TrackReport,
+    /// Events of the signaling connection, newest last: name and data.
+    pub events: Vec<(String, Value)>,
+    /// Offers received: more than one means a new peer connection.
+    pub offers: u32,
+    /// Sender reports received.
+    pub sender_reports: u64,
+    /// The viewer is over, and why.
+    pub closed: Option<String>,
+}
+
+impl ViewerReport {
+    /// An empty one.
+    pub fn new(began: Instant) -> Self {
+        Self {
+            began,
+            connected: None,
+            video: TrackReport::default(),
+            audio: TrackReport::default(),
+            events: Vec::new(),
+            offers: 0,
+            sender_reports: 0,
+            closed: None,
+        }
+    }
+
+    /// Counts a packet.
+    pub fn add(&mut self, is_video: bool, packet: &Received<'_>) {
+        if is_video { self.video.add(packet) } else { self.audio.add(packet) }
+    }
+
+    /// Time from the start of negotiation to the first finished picture.
+    pub fn first_picture(&self) -> Option<Duration> {
+        Some(self.video.first_frame_at? - self.began)
+    }
+
+    /// The newest viewer count told.
+    pub fn viewers(&self) -> Option<u64> {
+        self.events.iter().rev().find(|(name, _)| name == "info")?.1["no_connections"].as_u64()
+    }
+
+    /// The newest state told.
+    pub fn state(&self) -> Option<&str> {
+        self.events.iter().rev().find(|(name, _)| name == "state")?.1["state"].as_str()
+    }
+
+    /// Fails unless everything that was begun came complete, in order, on one SSRC per track, beginning with a
+    /// keyframe, with every picture of a clip of the given frame time in ticks.
+    pub fn check_complete(&self, ticks_per_frame: u64) -> anyhow::Result<()> {
+        for (name, track) in [("video", &self.video), ("audio", &self.audio)] {
+            ensure!(track.packets > 0, "{name}: nothing came");
+            ensure!(track.lost() == 0, "{name}: {} of {} packets lost", track.lost(), track.packets);
+            ensure!(track.ssrcs.len() == 1, "{name}: {} SSRCs", track.ssrcs.len());
+            ensure!(track.backwards == 0, "{name}: timestamps went back {} times", track.backwards);
+        }
+        ensure!(self.video.began_with_sps, "the first video packet is no parameter set");
+        ensure!(
+            self.video.largest_step <= ticks_per_frame,
+            "pictures are missing: a step of {} ticks",
+            self.video.largest_step
+        );
+        Ok(())
+    }
+}
+
+/// A viewer's report as it grows.
+#[derive(Debug, Clone)]
+pub struct Watch(watch::Receiver<ViewerReport>);
+
+impl Watch {
+    /// A writer and its reader.
+    pub fn new(began: Instant) -> (Arc<watch::Sender<ViewerReport>>, Self) {
+        let (sender, receiver) = watch::channel(ViewerReport::new(began));
+        (Arc::new(sender), Self(receiver))
+    }
+
+    /// As of now.
+    pub fn now(&self) -> ViewerReport {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until the report fulfils a condition; fails with `what` after `limit`.
+    pub async fn until(
+        &self,
+        what: &str,
+        limit: Duration,
+        condition: impl Fn(&ViewerReport) -> bool,
+    ) -> anyhow::Result<ViewerReport> {
+        let mut receiver = self.0.clone();
+        let waited = tokio::time::timeout(limit, receiver.wait_for(|report| condition(report))).await;
+        let report = match waited {
+            Ok(Ok(report)) => Some(report.clone()),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        report.with_context(|| {
+            let ViewerReport { connected, video, audio, closed, events, .. } = self.now();
+            format!(
+                "a viewer waited {limit:?} for {what}: connected {}, {} video packets, {} pictures, {} audio \
+                 packets, closed {closed:?}, last events {:?}",
+                connected.is_some(),
+                video.packets,
+                video.frames,
+                audio.packets,
+                &events[events.len().saturating_sub(5)..],
+            )
+        })
+    }
+
+    /// Waits for a connection.
+    pub async fn connected(&self) -> anyhow::Result<ViewerReport> {
+        self.until("a connection", Duration::from_secs(10), |report| report.connected.is_some()).await
+    }
+
+    /// Waits for this many more pictures and audio packets than now.
+    pub async fn more(&self, frames: u64, limit: Duration) -> anyhow::Result<ViewerReport> {
+        let ViewerReport { video, audio, .. } = self.now();
+        let (frames, packets) = (video.frames + frames, audio.packets + frames);
+        self.until("more media", limit, |report| {
+            report.video.frames >= frames && report.audio.packets >= packets
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(packets: &[(u16, u32)]) -> TrackReport {
+        let mut track = TrackReport::default();
+        for &(seq, timestamp) in packets {
+            track.add(&Received { at: Instant::now(), ssrc: 1, seq, timestamp, marker: true, payload: &[1] });
+        }
+        track
+    }
+
+    #[test]
+    fn losses_late_packets_and_repetitions_are_told_apart() {
+        for start in [0_u16, 100, 65_530, 65_535] {
+            let at = |index: u16| (start.wrapping_add(index), 3000 * u32::from(index));
+            let track = report(&[at(0), at(1), at(4), at(3), at(3), at(5)]);
+            assert_eq!((track.packets, track.lost(), track.repeated), (5, 1, 1), "from {start}");
+            assert_eq!((track.span(), track.largest_step, track.backwards), (15_000, 9000, 0));
+        }
+    }
+}
