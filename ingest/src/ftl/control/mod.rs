@@ -68,7 +68,7 @@ pub type NewChallenge = Box<dyn FnMut() -> Vec<u8> + Send>;
 pub enum Step {
     /// Write this, in one piece.
     Send(String),
-    /// Ask the authoriser; then call [`Control::on_verdict`].
+    /// Ask the authoriser; then call [`Control::on_accepted`] or [`Control::close`].
     Check {
         /// As in `CONNECT`.
         channel_id: u32,
@@ -77,7 +77,7 @@ pub enum Step {
         /// What came back.
         digest: [u8; DIGEST_BYTES],
     },
-    /// Get a port; then call [`Control::on_port`].
+    /// Get a port; then call [`Control::on_port`] or [`Control::close`].
     Open(Announcement),
     /// The session is over. Comes exactly once, before the last words are sent: stop media now.
     Ended(EndReason),

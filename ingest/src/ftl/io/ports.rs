@@ -66,10 +66,12 @@ impl MediaPorts {
         })
     }
 
-    /// Takes a port back; its socket is closed.
-    pub(super) fn give_back(&mut self, now: Instant, port: u16) {
-        if self.taken.remove(&port) {
-            self.free.push_back((port, Some(now)));
+    /// Takes a port back; its socket is closed. One that no publisher was told needs no rest.
+    pub(super) fn give_back(&mut self, now: Instant, port: u16, was_told: bool) {
+        match self.taken.remove(&port) {
+            true if was_told => self.free.push_back((port, Some(now))),
+            true => self.free.push_front((port, None)),
+            false => {}
         }
     }
 }
@@ -102,11 +104,13 @@ mod tests {
         let now = Instant::now();
         let mut ports = MediaPorts::new(8100..=8101, REST);
         ports.take(now, bind).unwrap();
-        ports.give_back(now, 8100);
-        ports.give_back(now, 8100); // twice is harmless
+        ports.give_back(now, 8100, true);
+        ports.give_back(now, 8100, true); // twice is harmless
         assert_eq!(ports.take(now, bind).unwrap().0, 8101);
         assert!(matches!(ports.take(now, bind).unwrap_err(), NoPort::Exhausted { resting: 1, .. }));
         assert_eq!(ports.take(now + REST, bind).unwrap().0, 8100);
+        ports.give_back(now, 8101, false);
+        assert_eq!(ports.take(now, bind).unwrap().0, 8101, "nobody knows it");
     }
 
     #[test]

@@ -93,11 +93,13 @@ struct MediaPort {
     shared: Arc<Shared>,
     port: u16,
     socket: UdpSocket,
+    /// The publisher knows it, so stragglers may come.
+    told: bool,
 }
 
 impl Drop for MediaPort {
     fn drop(&mut self) {
-        self.shared.ports().give_back(Instant::now(), self.port);
+        self.shared.ports().give_back(Instant::now(), self.port, self.told);
     }
 }
 
@@ -293,7 +295,7 @@ impl Session {
     }
 
     fn on_opened(&mut self, opened: Result<Opened, Refusal>) {
-        let Opened { port, link, request } = match opened {
+        let Opened { mut port, link, request } = match opened {
             Ok(opened) => opened,
             Err(refusal) => return self.control.close(refusal.reason, refusal.code, refusal.words),
         };
@@ -314,6 +316,7 @@ impl Session {
             },
         );
         self.handle.heard.set(now);
+        port.told = true;
         publisher.publication.port = Some(port.port);
         publisher.publication.relay_port = Some(link.port);
         tracing::info!(
@@ -509,7 +512,8 @@ impl Media {
     }
 }
 
-/// Takes the channel, gets the relay's port for it, opens a media port.
+/// Opens a media port, takes the channel, gets the relay's port for it. In this order, so that a publisher who cannot
+/// go live does not end one who is.
 async fn open(
     shared: Arc<Shared>,
     channel: ChannelName,
@@ -518,6 +522,16 @@ async fn open(
     request: StreamRequest,
     local: SocketAddr,
 ) -> Result<Opened, Refusal> {
+    let receive_buffer = shared.settings.receive_buffer;
+    let bound = shared.ports().take(Instant::now(), |port| sockets::bind_media(local, port, receive_buffer));
+    let port = match bound {
+        Ok((port, socket)) => MediaPort { shared: Arc::clone(&shared), port, socket, told: false },
+        Err(error) => {
+            tracing::error!(%channel, %error, "no media port");
+            let words = "no media port";
+            return Err(Refusal { reason: EndReason::NoMediaPort, code: Code::ServerTrouble, words });
+        }
+    };
     let in_use = Refusal {
         reason: EndReason::ChannelInUse,
         code: Code::ChannelInUse,
@@ -527,12 +541,8 @@ async fn open(
     let Claim::Granted { ousted, link } = claim else { return Err(in_use) };
     if let Some(old) = ousted {
         tracing::info!(%channel, from = %old.remote, "takes the channel over");
-        let order = Order {
-            reason: EndReason::TakenOver,
-            code: Code::Terminated,
-            words: "taken over by another publisher",
-        };
-        let _ = old.orders.try_send(order);
+        let words = "taken over by another publisher";
+        let _ = old.orders.try_send(Order { reason: EndReason::TakenOver, code: Code::Terminated, words });
         // Two senders must not share the way to the relay; one that hangs will be told apart by its SSRC.
         let _ = timeout(OUST_WAIT, old.stopped.cancelled()).await;
     }
@@ -548,16 +558,7 @@ async fn open(
     if !shared.channels().set_link(&channel, id, link.clone()) {
         return Err(in_use); // taken over meanwhile
     }
-    let receive_buffer = shared.settings.receive_buffer;
-    let bound = shared.ports().take(Instant::now(), |port| sockets::bind_media(local, port, receive_buffer));
-    match bound {
-        Ok((port, socket)) => Ok(Opened { port: MediaPort { shared, port, socket }, link, request }),
-        Err(error) => {
-            tracing::error!(%channel, %error, "no media port");
-            let words = "no media port";
-            Err(Refusal { reason: EndReason::NoMediaPort, code: Code::ServerTrouble, words })
-        }
-    }
+    Ok(Opened { port, link, request })
 }
 
 /// A publisher left while its key was being checked: whoever let it in must hear that it is gone.

@@ -4,11 +4,11 @@
 //! does this:
 //!
 //! - Only the address of the control connection counts, from one source port at a time.
-//! - Pings go back byte for byte; the speed test's junk goes nowhere (see [`speed_test`]).
+//! - Pings go back byte for byte; the speed test's junk goes nowhere (see `speed_test`).
 //! - Audio before the first video packet is the speed test too; video begins with a parameter set or a keyframe.
-//! - Each track is put into order, gaps are asked for, and later packets are held for them a while (see [`reorder`]).
+//! - Each track is put into order, gaps are asked for, and later packets are held for them a while (see `reorder`).
 //! - What goes on to the relay is plain RTP with a fresh SSRC per track and session, and sender reports that tell how
-//!   the two belong together (see [`sync`]).
+//!   the two belong together (see `sync`).
 
 mod datagram;
 mod health;
