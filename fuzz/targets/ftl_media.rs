@@ -59,11 +59,11 @@ fuzz_target!(|data: &[u8]| {
             passed_on += drain(&mut session);
         }
         let datagram = record.datagram();
-        if record.from_relay() {
+        if record.is_feedback() {
             session.on_relay_datagram(&datagram);
         } else {
             taken += 1;
-            session.on_datagram(now, record.from(), &datagram);
+            session.on_datagram(now, record.source(), &datagram);
         }
         passed_on += drain(&mut session);
         let _ = session.health(now);
@@ -109,7 +109,7 @@ impl<'a> Record<'a> {
         Some((Self { how: *how, body }, behind))
     }
 
-    fn from(&self) -> SocketAddr {
+    fn source(&self) -> SocketAddr {
         match self.how & 3 {
             0 | 1 => SocketAddr::new(PUBLISHER, 50_000),
             2 => SocketAddr::new(PUBLISHER, 50_001),
@@ -121,7 +121,7 @@ impl<'a> Record<'a> {
         Duration::from_millis([0, 10, 150, 1_100][usize::from(self.how >> 2 & 3)])
     }
 
-    fn from_relay(&self) -> bool {
+    fn is_feedback(&self) -> bool {
         self.how >> 4 & 7 == 7
     }
 
