@@ -65,6 +65,13 @@ mod tests {
     }
 
     #[test]
+    fn what_only_resembles_stun_is_refused() {
+        let mut datagram = answer([1; 12], "192.0.2.1:32853".parse().unwrap());
+        datagram[0] |= 0x80;
+        assert_eq!(parse_discovery_answer(&datagram, [1; 12]), None);
+    }
+
+    #[test]
     fn short_addresses_are_refused() {
         let mut message =
             Message { typ: BINDING_SUCCESS, transaction_id: TransactionId([1; 12]), ..Message::new() };

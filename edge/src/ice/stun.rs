@@ -74,9 +74,6 @@ impl Check {
     /// Reads a binding request. What follows MESSAGE-INTEGRITY is ignored, except FINGERPRINT, because
     /// anybody may have added it.
     pub(super) fn parse(datagram: &[u8]) -> Result<Self, &'static str> {
-        if !is_stun(datagram) {
-            return Err("not STUN");
-        }
         let message = unmarshal(datagram)?;
         if message.typ != BINDING_REQUEST {
             return Err("not a binding request");
@@ -132,6 +129,10 @@ impl Check {
 
 /// A datagram as one whole message: nothing behind it, padding included.
 pub(super) fn unmarshal(datagram: &[u8]) -> Result<Message, &'static str> {
+    // The library does not look at the first two bits.
+    if !is_stun(datagram) {
+        return Err("not STUN");
+    }
     if datagram.len() > MAX_STUN_BYTES {
         return Err("oversize STUN");
     }
