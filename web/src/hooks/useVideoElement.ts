@@ -6,6 +6,8 @@ export interface VideoControls {
   readonly volume: number;
   /** The viewer has stopped the picture. */
   readonly paused: boolean;
+  /** A picture has been shown and still is, although it may stand still. */
+  readonly pictured: boolean;
   /** The browser waits for a click before it plays anything. */
   readonly blocked: boolean;
   /** The sound was switched off by us, so that the picture could start by itself, and nobody has chosen yet. */
@@ -27,6 +29,9 @@ export function useVideoElement(
   const stopped = useRef(false);
   const [sound, setSound] = useState({ muted: true, volume: 1 });
   const [paused, setPaused] = useState(false);
+  const [picturedStream, setPicturedStream] = useState<MediaStream | null>(null);
+  // It outlives its stream when another one replaces that, and ends when none does.
+  if (stream === null && picturedStream !== null) setPicturedStream(null);
   const [blocked, setBlocked] = useState(false);
   const [soundUnasked, setSoundUnasked] = useState(true);
 
@@ -51,7 +56,9 @@ export function useVideoElement(
     if (!stream) return;
     let over = false;
     const seen = (): void => {
-      if (!over) onPicture(stream);
+      if (over) return;
+      setPicturedStream(stream);
+      onPicture(stream);
     };
     // Missing in old browsers; the session then notices pictures by its figures.
     if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(seen);
@@ -122,5 +129,5 @@ export function useVideoElement(
     else play();
   }, [ref, play]);
 
-  return { ...sound, paused, blocked, soundUnasked, togglePlay, toggleMute, setVolume };
+  return { ...sound, paused, pictured: picturedStream !== null, blocked, soundUnasked, togglePlay, toggleMute, setVolume };
 }

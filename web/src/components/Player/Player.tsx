@@ -46,7 +46,7 @@ export function Player({ name, session, snapshot }: Props) {
       data-resting={live && resting && !video.paused && !video.blocked}
     >
       <video ref={element} className={styles["video"]} muted playsInline />
-      <Overlay state={state} video={video} hasPicture={stream !== null} onRetry={session.nudge} />
+      <Overlay state={state} video={video} onRetry={session.nudge} />
       {usable && (
         <div className={styles["controls"]}>
           <Controls video={video} fullscreen={fullscreen}>
@@ -68,11 +68,10 @@ export function Player({ name, session, snapshot }: Props) {
 interface OverlayProps {
   readonly state: ViewerState;
   readonly video: VideoControls;
-  readonly hasPicture: boolean;
   readonly onRetry: () => void;
 }
 
-function Overlay({ state, video, hasPicture, onRetry }: OverlayProps) {
+function Overlay({ state, video, onRetry }: OverlayProps) {
   const { status } = strings;
   const words = stateWords(state, strings);
   if (words) {
@@ -80,8 +79,8 @@ function Overlay({ state, video, hasPicture, onRetry }: OverlayProps) {
       <StatusOverlay
         mood={stateMood(state)}
         words={words}
-        overPicture={hasPicture && state.kind !== "connecting" && state.kind !== "waiting"}
-        fleeting={state.kind === "connecting" || state.kind === "waiting"}
+        overPicture={video.pictured}
+        fleeting={state.kind === "connecting" || state.kind === "waiting" || isSoon(state)}
       >
         {stateActions(state, onRetry)}
       </StatusOverlay>
@@ -101,12 +100,16 @@ function Overlay({ state, video, hasPicture, onRetry }: OverlayProps) {
   return null;
 }
 
+/** Nobody needs a button for something that happens within the second. */
+function isSoon(state: ViewerState): boolean {
+  return state.kind === "retrying" && state.inMs < 1000;
+}
+
 function stateActions(state: ViewerState, onRetry: () => void): ReactNode {
   const { status } = strings;
   switch (state.kind) {
     case "retrying":
-      // Nobody needs a button for something that happens within the second.
-      if (state.inMs < 1000) return undefined;
+      if (isSoon(state)) return undefined;
       return (
         <>
           <Countdown key={state.attempt} totalMs={state.inMs} />

@@ -174,6 +174,31 @@ describe("WatchPage", () => {
     expect(screen.getByText(/Attempt 4\./)).toBeDefined();
   });
 
+  it("draws its landscape only where there is no picture to keep", async () => {
+    const pictures: (() => void)[] = [];
+    Object.assign(HTMLVideoElement.prototype, { requestVideoFrameCallback: (seen: () => void) => pictures.push(seen) });
+    const landscape = () => player().querySelector("[data-mood]");
+    const { sockets, say } = await play();
+    for (const seen of pictures) act(seen);
+    act(() => {
+      newest(sockets).drop();
+    });
+    expect(player().dataset["state"]).toBe("retrying");
+    expect(landscape()).toBeNull();
+    await settle(250);
+    act(() => {
+      newest(sockets).accept();
+    });
+    await say("offer", OFFER);
+    expect(player().dataset["state"]).toBe("connecting");
+    expect(landscape()).toBeNull();
+    await say("state", { state: "offline" });
+    expect(landscape()).not.toBeNull();
+    await say("offer", OFFER);
+    expect(landscape()).not.toBeNull();
+    Reflect.deleteProperty(HTMLVideoElement.prototype, "requestVideoFrameCallback");
+  });
+
   it("tells of a missing codec beside a picture or a sound that goes on", async () => {
     const { say } = await play();
     await say("error", { code: "codec-not-supported", message: "no Opus" });
