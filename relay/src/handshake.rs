@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     CloseReason, ViewerId,
+    sys::memory,
     worker::queue::{Command, WorkerPort},
 };
 
@@ -33,6 +34,8 @@ use crate::{
 const QUEUE: u8 = 16;
 /// How long state is kept after the keys for a viewer whose last flight was lost on the way.
 const LINGER: Duration = Duration::from_secs(10);
+/// After handshakes, this long after the last one, their memory is given back to the system.
+const QUIET: Duration = Duration::from_secs(2);
 /// How often the timers of open handshakes are looked at. They start at 100 ms.
 const TIMERS_EVERY: Duration = Duration::from_millis(20);
 
@@ -111,9 +114,9 @@ impl Handshakes {
         let threads = (0..threads.get()).map(|index| {
             let (inputs, received) = mpsc::channel();
             let context = context.clone();
-            thread::Builder::new()
-                .name(format!("dtls-{index}"))
-                .spawn(move || Thread { context, limit, sessions: HashMap::new() }.run(&received))?;
+            thread::Builder::new().name(format!("dtls-{index}")).spawn(move || {
+                Thread { context, limit, sessions: HashMap::new(), untidy: false }.run(&received);
+            })?;
             Ok(inputs)
         });
         Ok(Self { threads: threads.collect::<io::Result<_>>()? })
@@ -157,6 +160,8 @@ struct Thread {
     /// For a whole handshake.
     limit: Duration,
     sessions: HashMap<ViewerId, Session>,
+    /// Handshakes were freed since memory was last given back.
+    untidy: bool,
 }
 
 struct Session {
@@ -174,13 +179,19 @@ impl Thread {
     fn run(mut self, inputs: &Receiver<Input>) {
         let mut timers = Instant::now();
         loop {
-            let input = if self.sessions.is_empty() {
+            let input = if self.sessions.is_empty() && self.untidy {
+                inputs.recv_timeout(QUIET)
+            } else if self.sessions.is_empty() {
                 inputs.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 inputs.recv_timeout(TIMERS_EVERY.saturating_sub(timers.elapsed()))
             };
             match input {
                 Ok(input) => self.on_input(input),
+                Err(RecvTimeoutError::Timeout) if self.sessions.is_empty() => {
+                    memory::give_back();
+                    self.untidy = false;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -204,6 +215,7 @@ impl Thread {
                         let session =
                             Session { id, slot, worker, endpoint, deadline, connected: false, over: false };
                         self.sessions.insert(id, session);
+                        self.untidy = true;
                     }
                     Err(error) => {
                         let failed = Outcome::Failed(CloseReason::HandshakeFailed(error.to_string()));

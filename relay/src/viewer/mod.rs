@@ -158,3 +158,15 @@ impl Viewer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_is_small() {
+        let sizes = [size_of::<Viewer>(), size_of::<Player>(), size_of::<crate::ViewerHandle>()];
+        println!("{sizes:?}");
+        assert!(sizes.iter().sum::<usize>() < 5_000, "{sizes:?}");
+    }
+}

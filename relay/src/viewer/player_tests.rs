@@ -191,7 +191,7 @@ impl World {
     /// Turns until nothing is left.
     fn turns(&mut self) -> usize {
         let mut turns = 1;
-        while self.with(|player, now, stream, lane| player.turn(now, stream, lane)) != Turn::Done {
+        while self.with(Player::turn) != Turn::Done {
             turns += 1;
         }
         turns
@@ -202,7 +202,7 @@ impl World {
         let end = self.now + time;
         while self.now < end {
             self.now += pace::INTERVAL;
-            self.with(|player, now, stream, lane| player.on_fast(now, stream, lane));
+            self.with(Player::on_fast);
         }
     }
 
