@@ -139,7 +139,7 @@ fn clock(size: PictureSize, font: Option<PathBuf>) -> String {
     let height = size.height / 8;
     format!(
         ",drawtext=fontfile={}:text='%{{localtime\\:%H\\\\\\:%M\\\\\\:%S.%3N}}':fontsize={height}:fontcolor=white:\
-         box=1:boxborderw={}:boxcolor=black@0.7:x=(w-tw)/2:y=h-th-{height}",
+         box=1:boxborderw={}:boxcolor=black@0.7:x=(w-tw)/2:y={height}",
         font.display(),
         height / 4,
     )

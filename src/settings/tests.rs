@@ -103,3 +103,31 @@ fn the_example_file_is_complete_and_right() {
         assert!(shown.contains_key(field), "{field} is missing in heliograph.example.toml");
     }
 }
+
+/// In ITG's own set-up the ingest looked for the relay inside its own container, so every encoder got 500.
+#[test]
+fn itg_fault_3_the_parts_find_each_other_by_their_defaults() {
+    let ingest = from_toml("", Parts::Ingest).unwrap();
+    let relay = from_toml("", Parts::Relay).unwrap();
+    assert_eq!(ingest.relay_url, format!("http://{}", relay.control));
+    assert_eq!(ingest.relay_rtp_addr, relay.rtp_addr);
+}
+
+/// ITG's images named toolchains that cannot build it: what the README asks for is what the manifests need.
+#[test]
+fn itg_fault_4_the_toolchains_asked_for_are_the_ones_needed() {
+    let readme = include_str!("../../README.md");
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    assert!(readme.contains(&format!("({rust} or newer)")), "README asks for another Rust than {rust}");
+    let package: serde_json::Value = serde_json::from_str(include_str!("../../web/package.json")).unwrap();
+    let node = package["engines"]["node"].as_str().unwrap().trim_start_matches(">=").trim_end_matches(".0");
+    assert!(readme.contains(&format!("({node} or newer)")), "README asks for another Node.js than {node}");
+}
+
+/// ITG's page builds only with a switch that turns old OpenSSL algorithms back on.
+#[test]
+fn itg_fault_20_the_page_builds_without_old_cryptography() {
+    for text in [include_str!("../../web/package.json"), include_str!("../../Makefile")] {
+        assert!(!text.contains("openssl-legacy-provider"));
+    }
+}
