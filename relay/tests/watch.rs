@@ -202,3 +202,36 @@ async fn events_counts_and_the_end() {
     assert_eq!(gone, Some(heliograph_relay::WatchError::UnknownStream));
     relay.shutdown(Duration::from_secs(2)).await;
 }
+
+/// On wildcard sockets answers leave from the address that was hit: 127.0.0.1 and ::1 on one socket.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_address_families_on_one_socket() {
+    let settings = heliograph_relay::RelaySettings { media_addr: None, ..support::settings(1) };
+    let relay = heliograph_relay::Relay::start(settings).unwrap();
+    let (stream, port) = support::stream(&relay, "demo");
+    let _publisher = Publisher::start(port, SHAPE);
+    live(&relay, port).await;
+    for ipv6 in [false, true] {
+        let manners = Manners { ipv6, ..Manners::default() };
+        let viewer = Viewer::by_answer(&relay, stream, manners).await.unwrap();
+        let (_handle, seen) = viewer.watch(Duration::from_millis(800)).await;
+        assert!(seen.connected.is_some(), "ipv6 {ipv6}");
+        assert!(seen.video.len() > 70 && Seen::holes(&seen.video) == 0, "ipv6 {ipv6}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_whose_address_changes_goes_on() {
+    let relay = support::relay(1);
+    let (stream, port) = support::stream(&relay, "demo");
+    let _publisher = Publisher::start(port, SHAPE);
+    live(&relay, port).await;
+    let manners = Manners { move_after: Some(Duration::from_secs(1)), ..Manners::default() };
+    let viewer = Viewer::by_offer(&relay, stream, manners).await.unwrap();
+    let (handle, seen) = viewer.watch(Duration::from_secs(9)).await;
+    let moved = seen.moved.unwrap();
+    let again = seen.video.iter().map(|(at, _)| *at).find(|at| *at > moved + Duration::from_millis(50));
+    println!("moved at {moved:?}, media again at {again:?}");
+    assert!(again.is_some());
+    assert!(handle.end_reason().is_none());
+}

@@ -94,6 +94,12 @@ impl MediaSocket {
         self.buffers
     }
 
+    /// Makes the kernel refuse runs (EINVAL), as it does where checksums cannot be offloaded.
+    #[cfg(test)]
+    pub(crate) fn refuse_runs(&self) {
+        set_option(&self.socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).expect("a known option");
+    }
+
     /// Waits until the socket takes data again, at most `timeout_ms`. True when it does.
     pub(crate) fn wait_writable(&self, timeout_ms: i32) -> bool {
         let mut poll = libc::pollfd { fd: self.as_raw_fd(), events: libc::POLLOUT, revents: 0 };

@@ -281,4 +281,31 @@ mod tests {
         assert_eq!(taken, BUFFER / 1500);
         assert!(outbox.is_filled());
     }
+
+    #[test]
+    fn runs_that_the_kernel_refuses_arrive_singly() {
+        use crate::sys::socket::BufferSizes;
+        let buffers = BufferSizes { receive: 1 << 16, send: 1 << 20 };
+        let socket = MediaSocket::bind(Some([127, 0, 0, 1].into()), 0, buffers).unwrap();
+        socket.refuse_runs();
+        let receivers = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut outbox = Outbox::new();
+        for (slot, receiver) in (7..).zip(&receivers) {
+            receiver.set_read_timeout(Some(std::time::Duration::from_secs(2))).unwrap();
+            let path = UdpPath { remote: receiver.local_addr().unwrap(), local: None };
+            for size in [900, 900, 300, 500] {
+                outbox.push(&Target { path, slot, runs: true }, &vec![slot as u8; size]);
+            }
+        }
+        let (mut counters, mut refused) = (Counters::default(), Vec::new());
+        outbox.flush(&socket, &mut BatchSender::new(), &mut counters, &mut refused);
+        assert_eq!(refused, [7, 8], "both stay on single sends");
+        assert_eq!((counters.packets, counters.gso_fallbacks), (8, 2));
+        for receiver in &receivers {
+            let mut buffer = [0; 2048];
+            let sizes = [(); 4].map(|()| receiver.recv(&mut buffer).unwrap());
+            assert_eq!(sizes, [900, 900, 300, 500]);
+        }
+        assert!(outbox.is_empty());
+    }
 }

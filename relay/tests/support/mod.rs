@@ -9,9 +9,13 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use heliograph_relay::{ChannelName, Relay, RelaySettings, StreamId, StreamRequest};
 
-/// One worker on any loopback port.
+/// Workers on any loopback port.
 pub fn relay(workers: usize) -> Relay {
-    Relay::start(RelaySettings {
+    Relay::start(settings(workers)).unwrap()
+}
+
+pub fn settings(workers: usize) -> RelaySettings {
+    RelaySettings {
         rtp_ports: free_ports(),
         ports: 0..=0,
         media_addr: Some(Ipv4Addr::LOCALHOST.into()),
@@ -19,8 +23,7 @@ pub fn relay(workers: usize) -> Relay {
         max_pending_per_address: 1_000,
         port_rest: Duration::from_millis(100),
         ..RelaySettings::default()
-    })
-    .unwrap()
+    }
 }
 
 pub fn stream(relay: &Relay, channel: &str) -> (StreamId, u16) {

@@ -22,6 +22,21 @@ pub struct Manners {
     pub lose_one_in: Option<u32>,
     /// Ask for a keyframe this long after connecting.
     pub ask_keyframe_after: Option<Duration>,
+    /// Go on from another port this long after connecting, as behind a NAT that was restarted.
+    pub move_after: Option<Duration>,
+    /// Watch over IPv6.
+    pub ipv6: bool,
+}
+
+impl Manners {
+    fn bind(self) -> UdpSocket {
+        UdpSocket::bind(if self.ipv6 { "[::1]:0" } else { "127.0.0.1:0" }).unwrap()
+    }
+
+    fn request(self) -> WatchRequest {
+        let local = if self.ipv6 { std::net::Ipv6Addr::LOCALHOST.into() } else { [127, 0, 0, 1].into() };
+        WatchRequest { local_ip: Some(local), remote: local, transport: "test" }
+    }
 }
 
 /// Everything a viewer saw.
@@ -33,7 +48,8 @@ pub struct Seen {
     pub audio: Vec<(Duration, RtpPacket)>,
     /// Media packets thrown away.
     pub lost: u32,
-    pub rtx: u32,
+    /// When it went on from another port.
+    pub moved: Option<Duration>,
 }
 
 impl Seen {
@@ -67,11 +83,6 @@ fn build(address: SocketAddr) -> Rtc {
     rtc
 }
 
-fn request() -> WatchRequest {
-    let local = [127, 0, 0, 1].into();
-    WatchRequest { local_ip: Some(local), remote: local, transport: "test" }
-}
-
 /// A viewer that has signaled and now only has to run.
 pub struct Viewer {
     rtc: Rtc,
@@ -85,8 +96,8 @@ impl Viewer {
     /// We offer, the viewer answers.
     pub async fn by_offer(relay: &Relay, stream: StreamId, manners: Manners) -> Result<Self, WatchError> {
         let began = Instant::now();
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let (mut handle, offer) = relay.watch_offer(stream, request()).await?;
+        let socket = manners.bind();
+        let (mut handle, offer) = relay.watch_offer(stream, manners.request()).await?;
         // str0m answers actpass with passive, always, where browsers answer active: it must be told.
         let offer = SdpOffer::from_sdp_string(&offer.replace("a=setup:actpass", "a=setup:passive")).unwrap();
         let mut rtc = build(socket.local_addr().unwrap());
@@ -98,13 +109,13 @@ impl Viewer {
     /// The viewer offers (WHEP).
     pub async fn by_answer(relay: &Relay, stream: StreamId, manners: Manners) -> Result<Self, WatchError> {
         let began = Instant::now();
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = manners.bind();
         let mut rtc = build(socket.local_addr().unwrap());
         let mut api = rtc.sdp_api();
         api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
         api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
         let (offer, pending) = api.apply().unwrap();
-        let (handle, answer) = relay.watch_answer(stream, request(), &offer.to_sdp_string()).await?;
+        let (handle, answer) = relay.watch_answer(stream, manners.request(), &offer.to_sdp_string()).await?;
         rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(&answer).unwrap()).unwrap();
         Ok(Self { rtc, socket, began, handle, manners })
     }
@@ -112,17 +123,18 @@ impl Viewer {
     /// Watches for so long.
     pub async fn watch(self, time: Duration) -> (ViewerHandle, Seen) {
         let Self { rtc, socket, began, handle, manners } = self;
-        let watching = thread::spawn(move || run(rtc, &socket, began, manners, time));
+        let watching = thread::spawn(move || run(rtc, socket, began, manners, time));
         let seen = tokio::task::spawn_blocking(|| watching.join().unwrap()).await.unwrap();
         (handle, seen)
     }
 }
 
-fn run(mut rtc: Rtc, socket: &UdpSocket, began: Instant, manners: Manners, time: Duration) -> Seen {
+fn run(mut rtc: Rtc, mut socket: UdpSocket, began: Instant, manners: Manners, time: Duration) -> Seen {
     let mut seen = Seen::default();
     let mut buffer = [0; 2048];
     let mut media = 0_u32;
     let mut asked = false;
+    let mut moved = false;
     let local = socket.local_addr().unwrap();
     let end = Instant::now() + time;
     loop {
@@ -157,6 +169,14 @@ fn run(mut rtc: Rtc, socket: &UdpSocket, began: Instant, manners: Manners, time:
             let mut api = rtc.direct_api();
             api.stream_rx(&first.header.ssrc).unwrap().request_keyframe(KeyframeRequestKind::Pli);
             continue;
+        }
+        if let (Some(after), Some(connected)) = (manners.move_after, seen.connected)
+            && !moved
+            && began.elapsed() > connected + after
+        {
+            moved = true;
+            socket = manners.bind();
+            seen.moved = Some(began.elapsed());
         }
         let wait = timer.min(end).min(now + Duration::from_millis(20)).saturating_duration_since(now);
         socket.set_read_timeout(Some(wait.max(Duration::from_micros(100)))).unwrap();
