@@ -32,14 +32,15 @@ export class PeerLink {
     return this.#closed;
   }
 
-  /** Takes an offer and gives our answer to it. */
-  async answerTo(offerSdp: string): Promise<string> {
+  /** Takes an offer and hands our answer to `send`, before the browser has taken it in as well. */
+  async answerTo(offerSdp: string, send: (answerSdp: string) => void): Promise<void> {
     await this.peer.setRemoteDescription({ type: "offer", sdp: offerSdp });
     this.#flushCandidates();
     const answer = await this.peer.createAnswer();
     const sdp = withStereo(answer.sdp ?? "");
-    await this.peer.setLocalDescription({ type: "answer", sdp });
-    return sdp;
+    const taken = this.peer.setLocalDescription({ type: "answer", sdp });
+    send(sdp);
+    await taken;
   }
 
   /** Makes an offer to receive one picture and one sound. */

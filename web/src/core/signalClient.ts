@@ -3,8 +3,11 @@ import type { Cause } from "./viewerState";
 
 /** Our end of the peer connection, as the signaling sees it. Which side offers differs between the ways to signal. */
 export interface Negotiator {
-  /** Takes the server's offer and gives our answer; null when a newer offer has made this one void meanwhile. */
-  answerTo(offerSdp: string): Promise<string | null>;
+  /**
+   * Takes the server's offer and hands our answer to `send` as soon as it is known: the server can prepare for us
+   * while the browser still does. Nothing is sent when a newer offer has made this one void meanwhile.
+   */
+  answerTo(offerSdp: string, send: (answerSdp: string) => void): Promise<void>;
   /** Makes our offer. */
   offer(): Promise<string>;
   /** Takes the server's answer to our offer. */

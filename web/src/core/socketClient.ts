@@ -96,8 +96,9 @@ export class SocketClient implements SignalClient {
 
   async #answer(offer: string): Promise<void> {
     try {
-      const sdp = await this.#peer.answerTo(offer);
-      if (sdp !== null) this.#send({ event: "answer", data: { type: "answer", sdp } });
+      await this.#peer.answerTo(offer, (sdp) => {
+        this.#send({ event: "answer", data: { type: "answer", sdp } });
+      });
     } catch (error) {
       this.#end({ code: "description", detail: String(error) });
     }

@@ -187,17 +187,17 @@ export class ViewerSession {
       if (!this.#isCurrent(generation)) throw new Error("this attempt is over");
     };
     return {
-      answerTo: async (offer) => {
+      answerTo: async (offer, send) => {
         current();
         const link = this.#freshLink(generation);
         this.#enter("joining");
         try {
-          const answer = await link.answerTo(offer);
+          await link.answerTo(offer, (answer) => {
+            if (!link.closed) send(answer);
+          });
           this.#mark("describedMs");
-          return answer;
         } catch (error) {
-          if (link.closed) return null;
-          throw error;
+          if (!link.closed) throw error;
         }
       },
       offer: async () => {

@@ -104,7 +104,8 @@ export class WhepClient implements SignalClient {
       if (this.#closed) return;
       if (entry) {
         seen = true;
-        this.#listener({ type: "viewers", count: entry.viewers });
+        // Counts are looked at every few seconds only, and we are one of them.
+        this.#listener({ type: "viewers", count: Math.max(1, entry.viewers) });
         this.#listener({ type: "state", state: entry.state, name: entry.name });
       } else if (seen) {
         this.#end({ code: "ended" });
