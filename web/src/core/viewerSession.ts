@@ -250,6 +250,7 @@ export class ViewerSession {
       clearTimeout(this.#pathTimer);
       clearTimeout(this.#pollTimer);
       this.#dropLink();
+      this.#show({ viewers: null });
     }
     this.#dispatch({ type: "server", state });
   }
@@ -290,6 +291,7 @@ export class ViewerSession {
   #lost(cause: Cause, final: boolean): void {
     if (!this.#running || this.#client === null) return;
     this.#leave();
+    this.#show({ viewers: null });
     // The last picture stays while we try again, but not when the broadcast itself is over.
     if (final || cause.code === "ended" || cause.code === "no-stream") this.#dropLink();
     if (final) {
@@ -318,7 +320,7 @@ export class ViewerSession {
   #dropLink(): void {
     this.#link?.close();
     this.#link = null;
-    this.#show({ stream: null, viewers: null });
+    this.#show({ stream: null });
   }
 
   /** A link for a new description: each offer is a new session of the server's. */
