@@ -207,7 +207,10 @@ impl Options {
     ///
     /// # Errors
     /// A variable that cannot be read as its setting, by name.
-    pub(crate) fn fill_from_compatible(&mut self, get: impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    pub(crate) fn fill_from_compatible(
+        &mut self,
+        get: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), String> {
         for (name, apply) in COMPATIBLE {
             if let Some(value) = get(name).filter(|value| !value.is_empty()) {
                 apply(self, &value).map_err(|why| format!("{name}: '{value}' {why}"))?;
