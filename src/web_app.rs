@@ -25,8 +25,8 @@ async fn file(request: Request) -> Response {
     if let Some(file) = Dist::get(path) {
         return respond(path, &file, &request);
     }
-    // A name with a dot was meant as a file; anything else is a route that the page itself knows.
-    if path.rsplit('/').next().is_some_and(|name| name.contains('.')) {
+    // A name with a dot was meant as a file, unless it is a channel's; anything else is a route of the page itself.
+    if !path.starts_with("c/") && path.rsplit('/').next().is_some_and(|name| name.contains('.')) {
         return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     }
     match Dist::get("index.html") {

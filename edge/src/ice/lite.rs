@@ -137,7 +137,7 @@ impl IceLite {
         CheckOutcome::Answered { fresh: true, selected_changed }
     }
 
-    /// Where the stream goes: the path the peer nominated.
+    /// Where we send to: the path the peer nominated; before that, the first on which it proved itself.
     pub fn selected(&self) -> Option<Path> {
         self.selected.as_ref().map(|selected| selected.path)
     }
@@ -168,7 +168,9 @@ impl IceLite {
                 *selected = Selected { path, last_check: now, nominated: nomination };
                 true
             }
-            None if nomination.is_some() => {
+            // Browsers shake hands as soon as their first check is answered, and nominate some 40 ms later. Waiting for
+            // that would lose the first flight of every handshake.
+            None => {
                 self.selected = Some(Selected { path, last_check: now, nominated: nomination });
                 true
             }

@@ -290,11 +290,13 @@ fn attributes_behind_integrity_do_not_count() {
     let nominated = appended(0x25, &[]).bytes();
     let controlled = Check { id: 2, ..appended(0x8029, &[0; 8]) }.bytes();
     let unknown = Check { id: 3, ..appended(0x7001, &[0; 4]) }.bytes();
+    let first = bench.check(4).plain().bytes();
+    assert_eq!(bench.at(Duration::ZERO, path(9), &first), MOVED);
     for check in [nominated, controlled, unknown] {
         assert_eq!(bench.at(Duration::ZERO, path(1), &check), STAYED);
         assert_eq!(rtc_answer(&bench.out).typ, rtc_stun::message::BINDING_SUCCESS);
     }
-    assert_eq!(bench.ice.selected(), None);
+    assert_eq!(bench.ice.selected(), Some(path(9)));
 }
 
 #[test]
@@ -329,16 +331,19 @@ fn a_repeated_transaction_moves_nothing_for_30_seconds() {
 }
 
 #[test]
-fn only_nomination_moves() {
+fn the_first_proven_path_is_used_until_another_is_nominated() {
     let mut bench = Bench::new();
     let look = bench.check(1).plain().bytes();
-    assert_eq!(bench.at(Duration::ZERO, path(1), &look), STAYED);
-    assert_eq!((bench.ice.selected(), bench.ice.validated(path(1))), (None, true));
-    let nominate = bench.check(2).bytes();
-    assert_eq!(bench.at(Duration::ZERO, path(1), &nominate), MOVED);
-    let other = bench.check(3).priority(9_000).plain().bytes();
-    assert_eq!(bench.at(5 * SECOND, path(2), &other), STAYED);
-    assert_eq!(bench.ice.selected(), Some(path(1)));
+    assert_eq!(bench.at(Duration::ZERO, path(1), &look), MOVED);
+    assert_eq!((bench.ice.selected(), bench.ice.validated(path(1))), (Some(path(1)), true));
+    let other = bench.check(2).priority(9_000).plain().bytes();
+    assert_eq!(bench.at(Duration::ZERO, path(2), &other), STAYED);
+    assert_eq!(bench.ice.selected(), Some(path(1)), "only nomination moves");
+    let nominate = bench.check(3).priority(1).bytes();
+    assert_eq!(bench.at(Duration::ZERO, path(2), &nominate), MOVED);
+    let again = bench.check(4).priority(9_000).plain().bytes();
+    assert_eq!(bench.at(5 * SECOND, path(1), &again), STAYED);
+    assert_eq!(bench.ice.selected(), Some(path(2)));
 }
 
 #[test]
