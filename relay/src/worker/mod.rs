@@ -516,10 +516,11 @@ impl Worker {
             last = stream.sessions == 0;
         }
         info!(viewer = %viewer.id, stream = %viewer.stream, reason = reason.code(), "viewer session ended");
-        viewer.mailbox.ended(reason);
-        // Seats first, so that whoever reads the end finds them free.
+        let mailbox = Arc::clone(&viewer.mailbox);
+        // Seats first, so that whoever reads of the end finds them free.
         drop(viewer);
         self.port.free_slot(slot);
+        mailbox.ended(reason);
         if last {
             self.watch();
         }

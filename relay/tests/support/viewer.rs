@@ -26,6 +26,8 @@ pub struct Manners {
     pub move_after: Option<Duration>,
     /// Watch over IPv6.
     pub ipv6: bool,
+    /// The last thing it sends looks like a DTLS alert.
+    pub alert_at_end: bool,
 }
 
 impl Manners {
@@ -135,6 +137,7 @@ fn run(mut rtc: Rtc, mut socket: UdpSocket, began: Instant, manners: Manners, ti
     let mut media = 0_u32;
     let mut asked = false;
     let mut moved = false;
+    let mut server = None;
     let local = socket.local_addr().unwrap();
     let end = Instant::now() + time;
     loop {
@@ -158,6 +161,10 @@ fn run(mut rtc: Rtc, mut socket: UdpSocket, began: Instant, manners: Manners, ti
         };
         let now = Instant::now();
         if now >= end {
+            if manners.alert_at_end {
+                let alert = [21, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0];
+                socket.send_to(&alert, server.unwrap()).unwrap();
+            }
             return seen;
         }
         if let (Some(after), Some(connected), Some((_, first))) =
@@ -182,6 +189,7 @@ fn run(mut rtc: Rtc, mut socket: UdpSocket, began: Instant, manners: Manners, ti
         socket.set_read_timeout(Some(wait.max(Duration::from_micros(100)))).unwrap();
         match socket.recv_from(&mut buffer) {
             Ok((len, from)) => {
+                server = Some(from);
                 let datagram = &buffer[..len];
                 let is_media = datagram[0] >> 6 == 2 && !(192..=223).contains(&datagram[1]);
                 media += u32::from(is_media);
