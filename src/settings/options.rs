@@ -170,7 +170,7 @@ pub(crate) struct Options {
 
 /// Variables of Project Lightspeed and ITG that stand in for a setting which neither a flag nor a
 /// `HELIOGRAPH_` variable gave. `docs/migrating.md` lists them.
-const COMPATIBLE: &[(&str, fn(&mut Options, &str) -> Result<(), String>)] = &[
+const COMPATIBLE: &[(&str, Apply)] = &[
     ("LS_INGEST_ADDR", |o, v| fill(&mut o.addr, v)),
     ("LS_LOG", |o, v| fill(&mut o.log_file, v)),
     ("WEBRTC_SERVER_URL", |o, v| fill(&mut o.relay_url, v)),
@@ -182,6 +182,9 @@ const COMPATIBLE: &[(&str, fn(&mut Options, &str) -> Result<(), String>)] = &[
     ("WEBSOCKET_HOST", |o, v| fill_list(&mut o.ip, v)),
     ("ICE_SERVERS", |o, v| fill_list(&mut o.ice_servers, v)),
 ];
+
+/// Sets what is unset from a variable's text.
+type Apply = fn(&mut Options, &str) -> Result<(), String>;
 
 fn fill<T: std::str::FromStr>(slot: &mut Option<T>, value: &str) -> Result<(), String>
 where
