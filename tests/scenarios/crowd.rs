@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future;
 use heliograph_tests::{clip::Clip, publisher::ClipPublisher, server::ServerPlan, viewer::ws::WsViewer};
 
 use crate::{FRAME_TICKS, turn};
@@ -45,9 +46,8 @@ async fn eight_publishers_and_fifty_viewers_without_loss() -> anyhow::Result<()>
             .map(|report| report.video.packets + report.audio.packets)
     };
     let before: u64 = packets().sum();
-    for (_, viewer) in &viewers {
-        viewer.watch().more(PICTURES, Duration::from_secs(30)).await?;
-    }
+    let limit = Duration::from_secs(30);
+    future::try_join_all(viewers.iter().map(|(_, viewer)| viewer.watch().more(PICTURES, limit))).await?;
     let delivered = packets().sum::<u64>() - before;
     let (took, used) = (begun.elapsed(), server.processor_time()? - used);
 
@@ -77,8 +77,7 @@ async fn eight_publishers_and_fifty_viewers_without_loss() -> anyhow::Result<()>
         report.check_complete(FRAME_TICKS)?;
         assert_eq!(report.video.frames, report.video.span() / FRAME_TICKS + 1, "channel {channel}");
     }
-    let stats: Vec<_> =
-        futures_util::future::join_all(publishers.into_iter().map(ClipPublisher::finish)).await;
+    let stats: Vec<_> = future::join_all(publishers.into_iter().map(ClipPublisher::finish)).await;
     assert!(stats.iter().all(|stats| stats.nacked == 0), "uplink: {stats:?}");
     println!(
         "{VIEWERS} viewers of {} channels: {delivered} packets in {:.1} s, server {:.0} % of one processor, {:.2} us a \

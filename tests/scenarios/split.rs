@@ -23,9 +23,9 @@ async fn ingest_and_relay_apart_broadcast_as_one() -> anyhow::Result<()> {
     let viewer = WsViewer::join(&relay, "channel=one").await?;
     viewer.watch().more(60, SOON).await?.check_complete(FRAME_TICKS)?;
 
-    // An ingest that is started anew finds the channel's stream again, and the viewer notices nothing else.
-    publisher.kill().await;
-    ingest.stop().await?;
+    // An ingest that fell over and is started anew finds the channel's stream again; viewers keep their connection.
+    ingest.kill()?;
+    publisher.ended().await;
     let plan = ServerPlan::new().parts("ingest").flag("--relay-url", relay.control_url(""));
     let mut ingest = plan.start_on(ports).await?;
     let publisher = ClipPublisher::start(&ingest, 0, &clip).await?;

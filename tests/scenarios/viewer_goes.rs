@@ -24,7 +24,7 @@ async fn a_viewer_killed_without_a_word_disappears_and_disturbs_nobody() -> anyh
     let victim = WsViewer::join(&server, "channel=one").await?;
     victim.watch().more(30, SOON).await?;
     witness.watch().until("both counted", SOON, |report| report.viewers() == Some(2)).await?;
-    witness.forget_pauses();
+    witness.watch().begin_anew();
 
     victim.freeze();
     let frozen = Instant::now();
@@ -33,7 +33,7 @@ async fn a_viewer_killed_without_a_word_disappears_and_disturbs_nobody() -> anyh
     let gone = frozen.elapsed();
     println!("a silent viewer disappeared after {:.1} s", gone.as_secs_f32());
     assert!(gone > Duration::from_secs(20), "not while consent may still come: {gone:?}");
-    report.check_complete(FRAME_TICKS)?;
+    report.check_continuous(FRAME_TICKS)?;
     assert!(report.video.longest_pause < Duration::from_secs(1), "{:?}", report.video.longest_pause);
     publisher.finish().await;
     server.check_health()?;

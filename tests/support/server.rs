@@ -279,6 +279,13 @@ impl Server {
         Ok(())
     }
 
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Sends a signal to this process, by its id.
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status()?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use heliograph_media::{SeqNo, SeqUnwrapper, TimestampUnwrapper, WireSeq, h264};
+use heliograph_media::{SeqNo, SeqUnwrapper, TimestampUnwrapper, WireSeq};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -45,8 +45,8 @@ pub struct TrackReport {
     pub first_frame_at: Option<Instant>,
     /// All SSRCs seen: one, however often the publisher restarts.
     pub ssrcs: BTreeSet<u32>,
-    /// Whether the first packet began with a parameter set.
-    pub began_with_sps: bool,
+    /// NAL unit type (or its packet's) at the start of the first packet: 7 is the parameter set it should be.
+    pub first_nal: u8,
     /// Timestamps of the first and the newest packet, unwrapped.
     pub timestamps: Option<(u64, u64)>,
     /// Largest step from one picture's timestamp to the next, in ticks.
@@ -80,7 +80,7 @@ impl TrackReport {
         match self.seqs {
             None => {
                 self.first_at = Some(packet.at);
-                self.began_with_sps = h264::sps_in(packet.payload).is_some();
+                self.first_nal = packet.payload.first().map_or(0, |first| first & 0x1f);
                 self.timestamps = Some((timestamp, timestamp));
             }
             Some(highest) if seq > highest => {
@@ -118,9 +118,9 @@ impl TrackReport {
         }
     }
 
-    /// Forgets the longest pause, to measure from here on.
-    pub fn forget_pause(&mut self) {
-        self.longest_pause = Duration::ZERO;
+    /// Forgets everything but the SSRCs, to measure from here on.
+    fn begin_anew(&mut self) {
+        *self = Self { ssrcs: std::mem::take(&mut self.ssrcs), ..Self::default() };
     }
 }
 
@@ -160,6 +160,18 @@ impl ViewerReport {
         }
     }
 
+    /// Forgets what was counted of both tracks, to measure from here on; their SSRCs stay known.
+    pub fn begin_anew(&mut self) {
+        self.video.begin_anew();
+        self.audio.begin_anew();
+    }
+
+    /// A new peer connection: nothing counted before belongs to it.
+    pub fn begin_connection(&mut self) {
+        (self.video, self.audio) = (TrackReport::default(), TrackReport::default());
+        self.offers += 1;
+    }
+
     /// Counts a packet.
     pub fn add(&mut self, is_video: bool, packet: &Received<'_>) {
         if is_video { self.video.add(packet) } else { self.audio.add(packet) }
@@ -180,16 +192,21 @@ impl ViewerReport {
         self.events.iter().rev().find(|(name, _)| name == "state")?.1["state"].as_str()
     }
 
-    /// Fails unless everything that was begun came complete, in order, on one SSRC per track, beginning with a
-    /// keyframe, with every picture of a clip of the given frame time in ticks.
+    /// Fails unless everything came: [`check_continuous`](Self::check_continuous), and from a keyframe on.
     pub fn check_complete(&self, ticks_per_frame: u64) -> anyhow::Result<()> {
+        ensure!(self.video.first_nal == 7, "the first video packet is no SPS but {}", self.video.first_nal);
+        self.check_continuous(ticks_per_frame)
+    }
+
+    /// Fails unless everything since the first packet came, in order, on one SSRC per track, with every picture
+    /// of a clip of the given frame time in ticks.
+    pub fn check_continuous(&self, ticks_per_frame: u64) -> anyhow::Result<()> {
         for (name, track) in [("video", &self.video), ("audio", &self.audio)] {
             ensure!(track.packets > 0, "{name}: nothing came");
             ensure!(track.lost() == 0, "{name}: {} of {} packets lost", track.lost(), track.packets);
             ensure!(track.ssrcs.len() == 1, "{name}: {} SSRCs", track.ssrcs.len());
             ensure!(track.backwards == 0, "{name}: timestamps went back {} times", track.backwards);
         }
-        ensure!(self.video.began_with_sps, "the first video packet is no parameter set");
         ensure!(
             self.video.largest_step <= ticks_per_frame,
             "pictures are missing: a step of {} ticks",
@@ -199,15 +216,25 @@ impl ViewerReport {
     }
 }
 
+/// An event without its SDP.
+fn in_short((name, data): &(String, Value)) -> String {
+    if name == "offer" { name.clone() } else { format!("{name} {data}") }
+}
+
 /// A viewer's report as it grows.
 #[derive(Debug, Clone)]
-pub struct Watch(watch::Receiver<ViewerReport>);
+pub struct Watch(Arc<watch::Sender<ViewerReport>>);
 
 impl Watch {
     /// A writer and its reader.
     pub fn new(began: Instant) -> (Arc<watch::Sender<ViewerReport>>, Self) {
-        let (sender, receiver) = watch::channel(ViewerReport::new(began));
-        (Arc::new(sender), Self(receiver))
+        let sender = Arc::new(watch::Sender::new(ViewerReport::new(began)));
+        (sender.clone(), Self(sender))
+    }
+
+    /// Measures anew from here on.
+    pub fn begin_anew(&self) {
+        self.0.send_modify(ViewerReport::begin_anew);
     }
 
     /// As of now.
@@ -222,7 +249,7 @@ impl Watch {
         limit: Duration,
         condition: impl Fn(&ViewerReport) -> bool,
     ) -> anyhow::Result<ViewerReport> {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.0.subscribe();
         let waited = tokio::time::timeout(limit, receiver.wait_for(|report| condition(report))).await;
         let report = match waited {
             Ok(Ok(report)) => Some(report.clone()),
@@ -237,7 +264,7 @@ impl Watch {
                 video.packets,
                 video.frames,
                 audio.packets,
-                &events[events.len().saturating_sub(5)..],
+                events[events.len().saturating_sub(8)..].iter().map(in_short).collect::<Vec<_>>(),
             )
         })
     }

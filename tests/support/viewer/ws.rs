@@ -33,7 +33,6 @@ const BATCH: usize = 64;
 #[derive(Debug)]
 pub struct WsViewer {
     watch: Watch,
-    report: Arc<watch::Sender<ViewerReport>>,
     commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
 }
@@ -70,20 +69,12 @@ impl WsViewer {
                 report.closed.get_or_insert(why);
             });
         });
-        Ok(Self { watch, report, commands, task })
+        Ok(Self { watch, commands, task })
     }
 
     /// What it sees.
     pub fn watch(&self) -> &Watch {
         &self.watch
-    }
-
-    /// Starts a new measurement of the longest pause.
-    pub fn forget_pauses(&self) {
-        self.report.send_modify(|report| {
-            report.video.forget_pause();
-            report.audio.forget_pause();
-        });
     }
 
     /// Closes the WebSocket as a page does.
@@ -202,7 +193,7 @@ impl Running {
             self.media = Some(media);
             let answer = json!({ "event": "answer", "data": { "type": "answer", "sdp": answer } });
             self.socket.send(Message::text(answer.to_string())).await?;
-            self.report.send_modify(|report| report.offers += 1);
+            self.report.send_modify(ViewerReport::begin_connection);
         }
         self.report.send_modify(|report| {
             if event == "close" {
@@ -227,7 +218,9 @@ impl Media {
             .build(Instant::now());
         rtc.add_local_candidate(Candidate::host(local, "udp")?);
         let video_ssrc = video_ssrc(offer);
-        let answer = rtc.sdp_api().accept_offer(SdpOffer::from_sdp_string(offer)?)?;
+        // str0m answers actpass with passive, always, where browsers answer active: it must be told.
+        let offer = offer.replace("a=setup:actpass", "a=setup:passive");
+        let answer = rtc.sdp_api().accept_offer(SdpOffer::from_sdp_string(&offer)?)?;
         Ok((Self { rtc, udp, local, video_ssrc, reported_at: None }, answer.to_sdp_string()))
     }
 
