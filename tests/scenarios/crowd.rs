@@ -21,8 +21,8 @@ async fn eight_publishers_and_fifty_viewers_without_loss() -> anyhow::Result<()>
     let clip = Clip::standard().await?;
     // The first viewer of each channel waits for its publisher, and so sees it from the very first picture on.
     let mut viewers = Vec::new();
-    for index in 0..CHANNELS.len() {
-        viewers.push((index, WsViewer::join(&server, &format!("channel={}", CHANNELS[index])).await?));
+    for (index, channel) in CHANNELS.iter().enumerate() {
+        viewers.push((index, WsViewer::join(&server, &format!("channel={channel}")).await?));
     }
     let mut publishers = Vec::new();
     for index in 0..CHANNELS.len() {
