@@ -220,6 +220,8 @@ impl Worker {
         }
         self.take_commands(now, commands);
         self.fire_timers(now);
+        // Here too: under overload a fan-out may not end for long, and that is when figures matter.
+        self.publish();
     }
 
     fn take_commands(&mut self, now: Instant, commands: &Commands) {
