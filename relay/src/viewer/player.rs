@@ -28,6 +28,9 @@ use crate::{
 const TURN_PACKETS: usize = 50;
 /// More packets missing at once than this: asking for each would only make it worse.
 const FALLEN_BEHIND: usize = 100;
+/// A live viewer that is so many packets behind (its worker is overloaded) is taken to the newest keyframe, if
+/// that lies ahead: late pictures help nobody.
+const BACKLOG: u64 = 600;
 /// The first packet of a replay goes once more after this time: a receiver cannot miss what comes before the
 /// first packet it gets.
 const FIRST_AGAIN_AFTER: Duration = Duration::from_millis(20);
@@ -491,6 +494,13 @@ impl Video {
         if self.sender.cursor().next() < ring.oldest() {
             self.start_anew(now, ring, lane);
             return Turn::Done;
+        }
+        if ring.next().since(self.sender.cursor().next()).is_some_and(|backlog| backlog > BACKLOG)
+            && let Some(keyframe) = ring.newest_keyframe()
+            && keyframe > self.sender.cursor().next()
+        {
+            lane.counters.fell_behind += 1;
+            self.sender.jump(keyframe);
         }
         let mut sent = 0;
         let mut turn = Turn::Done;

@@ -517,6 +517,24 @@ fn more_than_a_hundred_missing_at_once_means_a_new_start() {
 }
 
 #[test]
+fn a_backlog_is_skipped_at_the_newest_keyframe() {
+    let mut world = World::new(true);
+    world.past(1, 1000, 10);
+    world.start();
+    let sent = world.got_video();
+    // The worker does not come to this viewer for 70 pictures; a keyframe was among them.
+    world.past(60, 1000, 10);
+    let keyframe = world.next[0];
+    world.past(10, 61, 10);
+    world.turns();
+    let got = world.got_video();
+    assert_eq!((got[0].ring, got[0].index), (keyframe, sent.last().unwrap().index + 1));
+    assert_eq!(got.last().unwrap().ring, world.next[0] - 1);
+    assert!(gap_free(&got));
+    assert_eq!(world.counters.fell_behind, 1);
+}
+
+#[test]
 fn keyframe_requests() {
     let mut world = World::new(true);
     world.past(30, 1000, 10);
