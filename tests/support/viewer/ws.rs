@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use socket2::SockRef;
 use str0m::{
     Candidate, Event, Input, Output, Rtc, RtcConfig,
     change::SdpOffer,
@@ -284,8 +285,11 @@ impl Media {
     }
 }
 
+/// A socket with room for a burst: a busy test machine must not look like a lossy network.
 async fn bind() -> anyhow::Result<UdpSocket> {
-    Ok(UdpSocket::bind((Server::HOST, 0)).await?)
+    let udp = UdpSocket::bind((Server::HOST, 0)).await?;
+    SockRef::from(&udp).set_recv_buffer_size(4 << 20)?;
+    Ok(udp)
 }
 
 async fn receive(media: Option<&Media>, buffer: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
