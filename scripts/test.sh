@@ -26,5 +26,8 @@ step "rust: build" cargo build --workspace --all-targets --locked
 step "rust: tests" cargo test --workspace --locked
 step "fuzz targets" fuzz/build
 step "browser: install" node_modules tests/browser
+# The programs that were just built; building them alone would choose other features and start anew.
+built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
+export HELIOGRAPH_BIN=$built/heliograph PATTERN_PUBLISHER_BIN=$built/pattern-publisher
 step "browser tests" in_folder tests/browser npm test --silent
 echo "everything passed in $SECONDS s"
