@@ -23,11 +23,11 @@ step "rust: format" cargo fmt --all --check
 step "rust: lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "rust: docs" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
 step "rust: build" cargo build --workspace --all-targets --locked
+# Tests use the programs that were just built; building them alone would choose other features and start anew.
+built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
+export HELIOGRAPH_BIN=$built/heliograph PATTERN_PUBLISHER_BIN=$built/pattern-publisher
 step "rust: tests" cargo test --workspace --locked
 step "fuzz targets" fuzz/build
 step "browser: install" node_modules tests/browser
-# The programs that were just built; building them alone would choose other features and start anew.
-built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
-export HELIOGRAPH_BIN=$built/heliograph PATTERN_PUBLISHER_BIN=$built/pattern-publisher
 step "browser tests" in_folder tests/browser npm test --silent
 echo "everything passed in $SECONDS s"
