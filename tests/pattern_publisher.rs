@@ -1,9 +1,13 @@
 //! Publishes the pattern of `heliograph_tests::pattern`, and tells on standard output what a browser test must
 //! know: one JSON object per line.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context;
+use bytes::Bytes;
 use clap::Parser;
 use heliograph_ingest::ftl::client::{ClientSettings, FtlClient, StreamKey};
 use heliograph_tests::{
@@ -44,6 +48,9 @@ struct Args {
     /// Video bitrate in kbit/s
     #[arg(long, default_value_t = 2500)]
     bitrate: u32,
+    /// Send pictures no sooner than the sound that goes with them, as OBS does; otherwise as soon as they are encoded
+    #[arg(long)]
+    interleave: bool,
     /// x264's name of the H.264 profile
     #[arg(long, default_value = "main")]
     profile: String,
@@ -93,23 +100,28 @@ async fn main() -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     };
-    let send_video = async {
+    let send = async {
         let mut announced = false;
+        let mut waiting = VecDeque::new();
         loop {
-            let (time, nals) = video.next().await?;
-            client.video(SOURCE_ZERO + time, nals).await?;
-            if !announced {
+            tokio::select! {
+                picture = video.next() => waiting.push_back(picture?),
+                packet = audio.next() => {
+                    let (time, packet) = packet?;
+                    let time = SOURCE_ZERO + time - AudioOutput::LOOK_AHEAD;
+                    if args.interleave {
+                        send_pictures(&client, &mut waiting, Some(time)).await?;
+                    }
+                    client.audio(time, packet).await?;
+                }
+            }
+            if !args.interleave {
+                send_pictures(&client, &mut waiting, None).await?;
+            }
+            if !announced && client.stats().video_packets > 0 {
                 announced = true;
                 say(r#"{"event":"live"}"#);
             }
-        }
-        #[expect(unreachable_code, reason = "gives the block its type")]
-        anyhow::Ok(())
-    };
-    let send_audio = async {
-        loop {
-            let (time, packet) = audio.next().await?;
-            client.audio(SOURCE_ZERO + time - AudioOutput::LOOK_AHEAD, packet).await?;
         }
         #[expect(unreachable_code, reason = "gives the block its type")]
         anyhow::Ok(())
@@ -118,11 +130,24 @@ async fn main() -> anyhow::Result<()> {
     tokio::select! {
         outcome = draw => outcome.context("drawing")?,
         outcome = sound => outcome.context("sounding")?,
-        outcome = send_video => outcome.context("sending pictures")?,
-        outcome = send_audio => outcome.context("sending sound")?,
+        outcome = send => outcome.context("sending")?,
         _ = terminate.recv() => {}
     }
     client.disconnect().await;
+    Ok(())
+}
+
+/// Sends the pictures up to a time; all of them without one.
+async fn send_pictures(
+    client: &FtlClient,
+    waiting: &mut VecDeque<(Duration, Vec<Bytes>)>,
+    until: Option<Duration>,
+) -> anyhow::Result<()> {
+    while let Some((time, nals)) =
+        waiting.pop_front_if(|(time, _)| until.is_none_or(|until| SOURCE_ZERO + *time <= until))
+    {
+        client.video(SOURCE_ZERO + time, nals).await?;
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ import { figuresOf, percentile, printTable } from "./figures.mjs";
 import { programs, startPublisher, startServer } from "./processes.mjs";
 
 /** From `goto` to the first signaling message, roughly: so much earlier a page is opened to join at a given share. */
-const LEAD_MS = 120;
+const LEAD_MS = 60;
 const SHARES = [0.1, 0.5, 0.95];
 
 /** What must hold for every visit, however busy the machine is. */
@@ -15,7 +15,7 @@ function check(row) {
   assert.ok(row.pictures > 20, `${row.name}: ${row.pictures} pictures`);
   assert.ok(row.readable > 0.95, `${row.name}: only ${Math.round(row.readable * 100)} % of the pictures can be read`);
   assert.ok(row.different > row.pictures * 0.9, `${row.name}: pictures do not change`);
-  assert.ok(row.energy > 0.01 && row.audioEnergy > 0, `${row.name}: no sound`);
+  assert.ok(row.energy > 0.3 && row.samples > 0, `${row.name}: no sound`);
   assert.equal(row.lost, 0, `${row.name}: packets lost`);
   assert.equal(row.connections, 1, `${row.name}: peer connections`);
   assert.ok(row.firstPictureMs < bounds.firstPictureMs.nonsense, `${row.name}: first picture ${row.firstPictureMs} ms`);
@@ -50,8 +50,7 @@ describe("a broadcast in a real browser", { timeout: 280_000 }, () => {
   /** One visit that joins at a share of the interval. */
   const join = async (publisher, channel, by, signaling, share, seconds) => {
     const url = await address(channel, by, signaling);
-    await publisher.phase(share, LEAD_MS);
-    const seen = await visit(browser, url, { seconds });
+    const seen = await visit(browser, url, { seconds, when: () => publisher.phase(share, LEAD_MS) });
     const row = { name: `${signaling} ${by}`, ...figuresOf(seen, publisher) };
     check(row);
     return row;
@@ -64,15 +63,52 @@ describe("a broadcast in a real browser", { timeout: 280_000 }, () => {
       await visit(browser, await address("short", "channel", "websocket"), { seconds: 0.5 });
       const rows = [];
       for (const [by, signaling] of [["channel", "websocket"], ["port", "websocket"], ["channel", "whep"], ["port", "whep"]]) {
-        for (const share of SHARES) rows.push(await join(publisher, "short", by, signaling, share, 4.5));
+        for (const share of SHARES) rows.push(await join(publisher, "short", by, signaling, share, 3.5));
       }
       printTable("1280x720, 30 pictures a second, a keyframe every 2 s", rows);
       report(rows, bounds.settleMs.short.goal);
-      for (const row of rows) {
-        if (row.skewCount < 2) continue;
-        assert.ok(Math.abs(row.skewMs) < bounds.skewMs.nonsense, `${row.name}: skew ${row.skewMs} ms`);
-      }
-      assert.ok(rows.some((row) => row.skewCount >= 2), "flashes and beeps were found");
+    } finally {
+      await publisher.stop();
+    }
+  });
+
+  test("sound and picture come together", async () => {
+    // As OBS sends: pictures wait for the sound that goes with them.
+    const publisher = await startPublisher(paths.publisher, server, "short", { interleave: true });
+    try {
+      const seen = await visit(browser, await address("short", "channel", "websocket"), { seconds: 20 });
+      const row = { name: "websocket channel", ...figuresOf(seen, publisher) };
+      check(row);
+      printTable("the same, for 20 s, sound and picture sent together", [row]);
+      const words = `${Math.round(row.firstSkewMs)} ms at first, ${Math.round(row.lastSkewMs)} ms at the end`;
+      console.log(`sound after picture: ${words} (goal ${bounds.skewMs.goal} ms; the browser moves them together slowly)`);
+      assert.ok(row.skewCount >= 10, `${row.skewCount} flashes with their beeps`);
+      assert.ok(Math.abs(row.lastSkewMs) < bounds.skewMs.nonsense, `skew ${row.lastSkewMs} ms`);
+    } finally {
+      await publisher.stop();
+    }
+  });
+
+  test("a publisher that is killed and comes back, and the page that stays", async () => {
+    let publisher = await startPublisher(paths.publisher, server, "short");
+    try {
+      let before = 0;
+      const seen = await visit(browser, await address("short", "channel", "websocket"), {
+        seconds: 2,
+        meanwhile: async (page) => {
+          await page.waitForFunction(() => window.probe.frames.length > 30);
+          await publisher.kill();
+          await page.getByText(/back|paused|away|wait/i).first().waitFor({ timeout: 10_000 });
+          publisher = await startPublisher(paths.publisher, server, "short");
+          before = await page.evaluate(() => window.probe.frames.length);
+          await page.waitForFunction((count) => window.probe.frames.length > count + 30, before, { timeout: 15_000 });
+        },
+      });
+      assert.equal(seen.connections, 1, "the same peer connection");
+      assert.equal(seen.inbound.video.packetsLost + seen.inbound.audio.packetsLost, 0);
+      assert.ok(seen.frames.length > before + 30, `pictures go on: ${before} before, ${seen.frames.length} after`);
+      const stamped = seen.frames.slice(-30).filter((frame) => frame.stamp).map((frame) => frame.wall - frame.stamp.wallMs);
+      console.log(`after the publisher came back: ${Math.round(stamped.sort((a, b) => a - b)[stamped.length >> 1])} ms glass to glass`);
     } finally {
       await publisher.stop();
     }

@@ -30,14 +30,15 @@ export async function launch() {
   });
 }
 
-/** Opens a page of its own, lets it play, and returns what it saw. */
-export async function visit(browser, url, { seconds, meanwhile = async () => {} }) {
+/** Opens a page of its own at the moment that `when` waits for, lets it play, and returns what it saw. */
+export async function visit(browser, url, { seconds, when = async () => {}, meanwhile = async () => {} }) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   try {
     const page = await context.newPage();
     const errors = [];
     page.on("pageerror", (error) => errors.push(String(error)));
     await page.addInitScript(installProbe);
+    await when();
     await page.goto(url, { waitUntil: "commit" });
     await page.waitForFunction(() => window.probe?.frames.length > 0, null, { timeout: 20_000, polling: 50 });
     await meanwhile(page);

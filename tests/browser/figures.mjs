@@ -33,6 +33,7 @@ export function figuresOf(seen, publisher) {
   const { video, audio } = seen.inbound;
   return {
     phase: publisher.phaseAt(seen.signaling?.wall ?? Number.NaN),
+    connectedMs: (seen.connected ?? Number.NaN) - (seen.signaling?.at ?? Number.NaN),
     firstPictureMs: first - (seen.signaling?.at ?? Number.NaN),
     openToPictureMs: first - seen.opened,
     glassToGlassMs: steady,
@@ -40,6 +41,8 @@ export function figuresOf(seen, publisher) {
     settleMs: settledAt - first,
     skewMs: median(skews(seen)),
     skewCount: skews(seen).length,
+    firstSkewMs: median(skews(seen).slice(0, 3)),
+    lastSkewMs: median(skews(seen).slice(-5)),
     pictures: seen.frames.length,
     readable: stamped.length / Math.max(1, seen.frames.length),
     different: new Set(numbers).size,
@@ -49,16 +52,16 @@ export function figuresOf(seen, publisher) {
     nacks: video?.nackCount ?? Number.NaN,
     plis: video?.pliCount ?? Number.NaN,
     energy: seen.energy,
-    audioEnergy: audio?.totalAudioEnergy ?? 0,
+    samples: audio?.totalSamplesReceived ?? 0,
     connections: seen.connections,
-    profile: video?.decoderImplementation ?? "?",
   };
 }
 
 const COLUMNS = [
   ["visit", (row) => row.name],
   ["joined at", (row) => `${Math.round(row.phase * 100)} %`],
-  ["signaling to picture", (row) => ms(row.firstPictureMs)],
+  ["signaling to connected", (row) => ms(row.connectedMs)],
+  ["to picture", (row) => ms(row.firstPictureMs)],
   ["page to picture", (row) => ms(row.openToPictureMs)],
   ["glass to glass", (row) => ms(row.glassToGlassMs)],
   ["p95", (row) => ms(row.glassToGlassP95Ms)],

@@ -8,6 +8,7 @@ export function installProbe() {
   const probe = {
     opened: performance.now(),
     signaling: null,
+    connected: null,
     connections: [],
     frames: [],
     flashes: [],
@@ -35,6 +36,9 @@ export function installProbe() {
       super(...parameters);
       // A page that offers begins before it posts.
       probe.connections.push(this);
+      this.addEventListener("connectionstatechange", () => {
+        if (this.connectionState === "connected") probe.connected ??= performance.now();
+      });
     }
   };
 
@@ -87,13 +91,14 @@ export function installProbe() {
       let quietSince = 0;
       setInterval(() => {
         analyser.getFloatTimeDomainData(samples);
+        // When the sound came out of the peer connection: what this graph and a sound card add is not the server's.
         const end = context.currentTime;
-        const { contextTime, performanceTime } = context.getOutputTimestamp();
+        const now = performance.now();
         for (let index = 0; index < samples.length; index++) {
           const loud = Math.abs(samples[index]) > 0.2;
           const time = end - (samples.length - index) / context.sampleRate;
           if (!loud) continue;
-          if (time - quietSince > 0.3) probe.beeps.push(performanceTime + (time - contextTime) * 1000);
+          if (time - quietSince > 0.3) probe.beeps.push(now - (end - time) * 1000);
           quietSince = Math.max(quietSince, time);
         }
         probe.energy = Math.max(probe.energy, ...samples.subarray(0, 256).map(Math.abs));
@@ -127,10 +132,11 @@ export async function collect() {
       if (entry.type === "inbound-rtp") inbound[entry.kind] = { ...entry };
     }
   }
-  const { opened, signaling, connections, frames, flashes, beeps, energy, video } = probe;
+  const { opened, signaling, connected, connections, frames, flashes, beeps, energy, video } = probe;
   return {
     opened,
     signaling,
+    connected,
     connections: connections.length,
     frames,
     flashes,

@@ -55,7 +55,11 @@ function start(path, args, stdio) {
     clearTimeout(late);
     return outcome;
   };
-  return { child, ended, stop };
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  return { child, ended, stop, kill };
 }
 
 /** The environment without settings of a server that somebody runs here. */
@@ -102,9 +106,10 @@ export async function startServer(path, channels) {
 }
 
 /** A publisher of the pattern; `phase` waits for a moment within a keyframe interval. */
-export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720 } = {}) {
+export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false } = {}) {
   const args = ["--port", `${server.ftlPort}`, "--key", server.key(channel), "--keyint", `${keyint}`];
   args.push("--fps", `${fps}`, "--width", `${width}`, "--height", `${height}`);
+  if (interleave) args.push("--interleave");
   const publisher = start(path, args, ["ignore", "pipe", "inherit"]);
   const facts = {};
   await new Promise((live, failed) => {
@@ -129,5 +134,6 @@ export async function startPublisher(path, server, channel, { keyint = 60, fps =
       await new Promise((done) => setTimeout(done, wait));
     },
     stop: publisher.stop,
+    kill: publisher.kill,
   };
 }

@@ -10,6 +10,7 @@ mod crowd;
 mod end_to_end;
 mod faults;
 mod hostile;
+mod idle;
 mod joining;
 mod pool;
 mod publisher_comes_and_goes;

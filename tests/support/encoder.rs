@@ -86,22 +86,24 @@ pub struct VideoOutput {
     rtp: RtpOutput,
     seqs: SeqUnwrapper,
     depacketiser: Depacketiser,
+    /// The picture in progress: kept here, so that waiting for the next one can be given up and taken up again.
+    nals: Vec<Bytes>,
 }
 
 impl VideoOutput {
-    /// The next access unit: time since the first picture, NAL units without start codes and SEI.
+    /// The next access unit: time since the first picture, NAL units without start codes and SEI. Cancel safe.
     pub async fn next(&mut self) -> anyhow::Result<(Duration, Vec<Bytes>)> {
-        let mut nals = Vec::new();
         loop {
             let (header, time) = self.rtp.next().await?;
             let seq = self.seqs.extend(header.seq);
+            let nals = &mut self.nals;
             self.depacketiser.push(seq, &self.rtp.buffer[header.payload.clone()], |nal| {
                 if nal.first().is_some_and(|first| !matches!(first & 0x1f, 6 | 9)) {
                     nals.push(Bytes::copy_from_slice(nal));
                 }
             })?;
             if header.marker {
-                return Ok((time, nals));
+                return Ok((time, std::mem::take(&mut self.nals)));
             }
         }
     }
@@ -115,7 +117,7 @@ impl AudioOutput {
     /// How far the first packet stands before the first sample: libopus' look-ahead.
     pub const LOOK_AHEAD: Duration = Duration::from_micros(6_500);
 
-    /// The next Opus packet, and its time since the first.
+    /// The next Opus packet, and its time since the first. Cancel safe.
     pub async fn next(&mut self) -> anyhow::Result<(Duration, Bytes)> {
         let (header, time) = self.0.next().await?;
         Ok((time, Bytes::copy_from_slice(&self.0.buffer[header.payload])))
@@ -133,7 +135,7 @@ pub fn video(plan: &VideoPlan) -> anyhow::Result<(RawInput, VideoOutput)> {
     );
     let (raw, rtp) = start(&input, &output, ClockRate::VIDEO)?;
     let depacketiser = Depacketiser::new(DEFAULT_MAX_NAL);
-    Ok((raw, VideoOutput { rtp, seqs: SeqUnwrapper::new(), depacketiser }))
+    Ok((raw, VideoOutput { rtp, seqs: SeqUnwrapper::new(), depacketiser, nals: Vec::new() }))
 }
 
 /// Starts an encoder for 16-bit stereo samples at 48 kHz.

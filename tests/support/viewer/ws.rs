@@ -43,6 +43,7 @@ enum Command {
     Freeze,
     Roam,
     AskKeyframe,
+    Inject(Vec<u8>),
     Say(String),
 }
 
@@ -98,6 +99,11 @@ impl WsViewer {
         self.tell(Command::AskKeyframe);
     }
 
+    /// Sends a datagram of the caller's own from the viewer's address, once there is one.
+    pub fn inject(&self, datagram: Vec<u8>) {
+        self.tell(Command::Inject(datagram));
+    }
+
     /// Sends a text frame of the caller's own.
     pub fn say(&self, text: &str) {
         self.tell(Command::Say(text.to_owned()));
@@ -122,6 +128,8 @@ struct Media {
     /// The address `rtc` believes it has; it outlives a change of the real one.
     local: SocketAddr,
     video_ssrc: Option<u32>,
+    /// Where its datagrams went last.
+    server: Option<SocketAddr>,
     reported_at: Option<std::time::SystemTime>,
 }
 
@@ -168,6 +176,11 @@ impl Running {
                     Some(Command::Roam) => {
                         if let Some(media) = &mut self.media {
                             media.udp = bind().await?;
+                        }
+                    }
+                    Some(Command::Inject(datagram)) => {
+                        if let Some(media) = &self.media && let Some(server) = media.server {
+                            media.udp.send_to(&datagram, server).await?;
                         }
                     }
                     Some(Command::AskKeyframe) => {
@@ -222,7 +235,7 @@ impl Media {
         // str0m answers actpass with passive, always, where browsers answer active: it must be told.
         let offer = offer.replace("a=setup:actpass", "a=setup:passive");
         let answer = rtc.sdp_api().accept_offer(SdpOffer::from_sdp_string(&offer)?)?;
-        Ok((Self { rtc, udp, local, video_ssrc, reported_at: None }, answer.to_sdp_string()))
+        Ok((Self { rtc, udp, local, video_ssrc, server: None, reported_at: None }, answer.to_sdp_string()))
     }
 
     fn take(
@@ -245,6 +258,7 @@ impl Media {
             match self.rtc.poll_output()? {
                 Output::Timeout(at) => return Ok(at),
                 Output::Transmit(transmit) => {
+                    self.server = Some(transmit.destination);
                     // Lost like any datagram when the socket is full.
                     let _ = self.udp.try_send_to(&transmit.contents, transmit.destination);
                 }
