@@ -143,9 +143,9 @@ async fn send_pictures(
     waiting: &mut VecDeque<(Duration, Vec<Bytes>)>,
     until: Option<Duration>,
 ) -> anyhow::Result<()> {
-    while let Some((time, nals)) =
-        waiting.pop_front_if(|(time, _)| until.is_none_or(|until| SOURCE_ZERO + *time <= until))
-    {
+    let due = |time: Duration| until.is_none_or(|until| SOURCE_ZERO + time <= until);
+    while waiting.front().is_some_and(|(time, _)| due(*time)) {
+        let Some((time, nals)) = waiting.pop_front() else { break };
         client.video(SOURCE_ZERO + time, nals).await?;
     }
     Ok(())
