@@ -40,6 +40,10 @@ const ROUND_TRIP_GUESS: Duration = Duration::from_millis(80);
 const ROUND_TRIP: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(1);
 /// Reported loss above which a replay slows down, in 1/256.
 const REPLAY_LOSS: u8 = 5;
+/// Without a picture for this long, a stream stands still.
+const STANDSTILL: Duration = Duration::from_secs(1);
+/// A viewer that joined longer ago than this asks for a keyframe in a standstill only because nothing comes.
+const JOINING: Duration = Duration::from_millis(2500);
 
 /// The part of a stream that players look at.
 pub(crate) struct StreamView<'a> {
@@ -99,6 +103,8 @@ struct Video {
     requests: Requests,
     /// Last FIR number answered; repetitions of one request carry the same.
     last_fir: Option<u8>,
+    /// When this viewer first had everything there was.
+    settled: Option<Instant>,
 }
 
 /// A connected viewer.
@@ -132,6 +138,7 @@ impl Player {
                 resends: Resends::new(),
                 requests: Requests::default(),
                 last_fir: None,
+                settled: None,
             }),
             audio: media.audio.map(|track| TrackSender::new(&track, first_seq(), max, true)),
             cname: media.cname,
@@ -377,9 +384,13 @@ impl Player {
             }
             video.last_fir = fir;
         }
+        let ring = stream.ring(Track::Video);
+        if video.is_merely_waiting(now, ring) {
+            return;
+        }
         let replaying = !matches!(video.phase, Phase::Live);
         if video.requests.on_request(now, replaying, round_trip, ask) == Answer::Replay
-            && video.replay_on_demand(now, stream.ring(Track::Video))
+            && video.replay_on_demand(now, ring)
         {
             lane.counters.replays += 1;
         }
@@ -428,6 +439,15 @@ impl Video {
             self.requests.on_replay(now);
         }
         replayed
+    }
+
+    /// Whether a request for a keyframe only says that no pictures come, as when the publisher is away: libwebrtc
+    /// asks every three seconds then. There is nothing newer to send. Old pictures, seconds late, would teach
+    /// the receiver to expect such delays: it would hold back half a second when the stream goes on.
+    fn is_merely_waiting(&self, now: Instant, ring: &TrackRing) -> bool {
+        let longer_ago = |at: Instant, than| now.saturating_duration_since(at) >= than;
+        self.settled.is_some_and(|at| longer_ago(at, JOINING))
+            && ring.newest().is_none_or(|newest| longer_ago(newest.arrival, STANDSTILL))
     }
 
     /// The ring has moved on past the cursor: it was cleared, or a very slow replay was overtaken.
@@ -487,6 +507,7 @@ impl Video {
         }
         self.resends.earn(earned);
         self.phase = Phase::Live;
+        self.settled.get_or_insert(now);
         self.requests.on_served(now);
     }
 

@@ -555,12 +555,42 @@ fn keyframe_requests() {
 
     // A publisher that answers gets half a second.
     world.now += Duration::from_secs(5);
+    world.past(1, 1000, 10);
+    world.turns();
     world.answers = true;
     world.pli();
     assert_eq!(world.counters.replays, 1);
     world.now += Duration::from_millis(600);
     world.pli();
     assert_eq!(world.counters.replays, 2);
+}
+
+#[test]
+fn requests_while_the_publisher_is_away_bring_no_old_pictures() {
+    let mut world = World::new(true);
+    world.past(30, 1000, 10);
+    world.start();
+    world.pass(Duration::from_secs(3));
+    world.got();
+    for _ in 0..10 {
+        world.pli();
+        world.pass(Duration::from_millis(500));
+    }
+    assert_eq!((world.counters.replays, world.got().len()), (0, 0));
+
+    // Whoever joins meanwhile and misses something is helped.
+    world.past(1, 1000, 10);
+    world.turns();
+    world.got();
+    world.pli();
+    assert_eq!(world.counters.replays, 1, "the stream goes on");
+    let mut late = World::new(true);
+    late.past(30, 1000, 10);
+    late.now += Duration::from_secs(20);
+    late.start();
+    late.pass(Duration::from_millis(500));
+    late.pli();
+    assert_eq!(late.counters.replays, 1);
 }
 
 #[test]
