@@ -8,6 +8,8 @@ export const bounds = {
   skewMs: { goal: 50, nonsense: 120 },
   /** From drawing a picture to seeing it, once settled; the median. */
   glassToGlassMs: { goal: 100, nonsense: 1000 },
+  /** The same, right after a publisher came back; 95 of 100 pictures. */
+  resumedMs: { goal: 150, nonsense: 400 },
   /** From the first picture until the delay stays within 20 ms of the settled one. */
   settleMs: { short: { goal: 300 }, long: { goal: 1000 }, nonsense: 8000 },
 };

@@ -43,12 +43,19 @@ pub struct VideoPlan {
 
 /// The end into which raw pictures or samples are written.
 #[derive(Debug)]
-pub struct RawInput(ChildStdin);
+pub struct RawInput {
+    pipe: ChildStdin,
+    /// What has to come before anything else.
+    header: Vec<u8>,
+}
 
 impl RawInput {
     /// Writes one picture or a run of samples.
     pub async fn write(&mut self, raw: &[u8]) -> anyhow::Result<()> {
-        self.0.write_all(raw).await.context("ffmpeg takes no more input")
+        for part in [&std::mem::take(&mut self.header)[..], raw] {
+            self.pipe.write_all(part).await.context("ffmpeg takes no more input")?;
+        }
+        Ok(())
     }
 }
 
@@ -133,7 +140,7 @@ pub fn video(plan: &VideoPlan) -> anyhow::Result<(RawInput, VideoOutput)> {
          -sc_threshold 0 -b:v {kbit}k -maxrate {kbit}k -bufsize {}k",
         kbit / 2
     );
-    let (raw, rtp) = start(&input, &output, ClockRate::VIDEO)?;
+    let (raw, rtp) = start(&input, &output, ClockRate::VIDEO, Vec::new())?;
     let depacketiser = Depacketiser::new(DEFAULT_MAX_NAL);
     Ok((raw, VideoOutput { rtp, seqs: SeqUnwrapper::new(), depacketiser, nals: Vec::new() }))
 }
@@ -141,11 +148,32 @@ pub fn video(plan: &VideoPlan) -> anyhow::Result<(RawInput, VideoOutput)> {
 /// Starts an encoder for 16-bit stereo samples at 48 kHz.
 pub fn audio() -> anyhow::Result<(RawInput, AudioOutput)> {
     let output = "-c:a libopus -b:a 128k -application audio -frame_duration 20";
-    let (raw, rtp) = start("-f s16le -ar 48000 -ac 2", output, ClockRate::OPUS)?;
+    // As WAV and not as bare samples: only there ffmpeg can be told to read 10 ms at once. With its 1024 samples
+    // packets would come unevenly, and receivers would wait longer for them.
+    let (raw, rtp) = start("-f wav -ignore_length 1 -max_size 1920", output, ClockRate::OPUS, wav_header())?;
     Ok((raw, AudioOutput(rtp)))
 }
 
-fn start(input: &str, output: &str, rate: ClockRate) -> anyhow::Result<(RawInput, RtpOutput)> {
+/// An endless WAV file of 16-bit stereo samples at 48 kHz.
+fn wav_header() -> Vec<u8> {
+    let mut header = Vec::with_capacity(44);
+    header.extend(b"RIFF\xff\xff\xff\xffWAVEfmt ");
+    header.extend(16_u32.to_le_bytes());
+    // PCM, two channels, samples and bytes per second, bytes and bits per sample.
+    header.extend([1, 0, 2, 0]);
+    header.extend(48_000_u32.to_le_bytes());
+    header.extend(192_000_u32.to_le_bytes());
+    header.extend([4, 0, 16, 0]);
+    header.extend(b"data\xff\xff\xff\xff");
+    header
+}
+
+fn start(
+    input: &str,
+    output: &str,
+    rate: ClockRate,
+    header: Vec<u8>,
+) -> anyhow::Result<(RawInput, RtpOutput)> {
     let folder = Scratch::new()?;
     let path = folder.path().join("rtp");
     let socket = UnixDatagram::bind(&path)?;
@@ -163,7 +191,7 @@ fn start(input: &str, output: &str, rate: ClockRate) -> anyhow::Result<(RawInput
         .kill_on_drop(true)
         .spawn()
         .context("ffmpeg is needed for this (apt-get install ffmpeg)")?;
-    let stdin = child.stdin.take().context("a pipe")?;
+    let pipe = child.stdin.take().context("a pipe")?;
     let rtp = RtpOutput {
         socket,
         timestamps: TimestampUnwrapper::new(),
@@ -173,7 +201,7 @@ fn start(input: &str, output: &str, rate: ClockRate) -> anyhow::Result<(RawInput
         _child: child,
         _folder: folder,
     };
-    Ok((RawInput(stdin), rtp))
+    Ok((RawInput { pipe, header }, rtp))
 }
 
 /// The moment of a frame or sample run on a clock that began at `begun`.
