@@ -17,6 +17,8 @@
 
 pub mod allocation;
 mod audience;
+#[doc(hidden)]
+pub mod bench;
 mod candidates;
 mod channel;
 mod clock;
@@ -32,7 +34,6 @@ mod rate;
 mod relay;
 mod ring;
 mod settings;
-#[allow(dead_code, reason = "lands before its users")]
 mod stream;
 mod sys;
 mod viewer;

@@ -215,6 +215,12 @@ impl TrackSender {
         seal(&header, out, [&[], &packet.payload], sealer, lane)
     }
 
+    /// The header alone, for the benchmark of it.
+    pub(crate) fn header_for_bench(&self, packet: &Packet) -> usize {
+        let header = Header::new(self.payload_type, self.ssrc, OutSeq(packet.seq.0), packet, &self.extension);
+        std::hint::black_box(header.bytes()).len()
+    }
+
     fn count(&mut self, packet: &Packet) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(packet.payload.len() as u32);

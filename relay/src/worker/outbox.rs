@@ -115,6 +115,13 @@ impl Outbox {
         true
     }
 
+    /// Throws everything away and returns how many packets that were.
+    pub(crate) fn discard(&mut self) -> u64 {
+        let packets = self.owners.iter().map(|owner| u64::from(owner.1)).sum();
+        self.clear();
+        packets
+    }
+
     /// Everything in it as single packets, in order; empty afterwards.
     #[cfg(test)]
     pub(crate) fn take_packets(&mut self) -> Vec<Vec<u8>> {
