@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::{Options, Parts, Settings};
-use crate::{key, logging, publish, serve};
+use crate::{key, load, logging, publish, serve};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -30,6 +30,8 @@ enum Command {
     Relay(CommonArgs),
     /// Publish a test picture, a file or live RTP to an FTL server
     Publish(publish::PublishArgs),
+    /// Load a server with thousands of viewers and measure what they get
+    Load(load::LoadArgs),
     /// Manage channels and their keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -95,6 +97,7 @@ pub(crate) fn run() -> Result<()> {
                 .build()?
                 .block_on(publish::run(args))
         }
+        Command::Load(args) => load::run(args),
         Command::Key(KeyCommand::New { channel, common }) => {
             key::new(&common.settings(Parts::Serve)?, &channel)
         }

@@ -4,6 +4,7 @@ mod cli;
 mod demo;
 mod doors;
 mod key;
+mod load;
 mod logging;
 mod publish;
 mod serve;

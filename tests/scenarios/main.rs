@@ -12,6 +12,7 @@ mod faults;
 mod hostile;
 mod idle;
 mod joining;
+mod load;
 mod pool;
 mod publisher_comes_and_goes;
 mod split;

@@ -7,6 +7,7 @@ pub mod auth_service;
 pub mod clip;
 pub mod encoder;
 pub mod hostile;
+pub mod load;
 pub mod pattern;
 pub mod ports;
 pub mod publisher;

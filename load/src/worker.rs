@@ -1,0 +1,450 @@
+//! One thread with many viewers: reads their sockets in rounds, keeps their timers, and says what it saw.
+//!
+//! It reads in rounds instead of sleeping in the kernel until the next datagram: waking a sleeper costs more than reading a
+//! packet, and the waker, that is the server that is being measured, pays half of it. Arrival times come from the kernel, so
+//! the rounds do not blur them.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc as async_mpsc, oneshot};
+
+use crate::{
+    error::JoinError,
+    histogram::Histogram,
+    sys::{
+        clock::{Mono, precise_timers, sleep_until, thread_cpu, wall_minus_mono},
+        poll::Poller,
+        recv::{BATCH, Receiver},
+    },
+    viewer::{News, Role, Viewer, ViewerReport},
+    watched::{Phase, Tally, Watched},
+};
+
+/// Time from round to round when all is calm.
+const ROUND: Duration = Duration::from_millis(1);
+/// The same while viewers shake hands: each needs half a dozen rounds.
+const BUSY_ROUND: Duration = Duration::from_micros(200);
+/// Longest sleep without viewers.
+const IDLE: Duration = Duration::from_millis(20);
+/// Receive calls on one socket before the others get their turn.
+const CALLS: usize = 16;
+/// How often the figures are shown to others.
+const SHOW: Duration = Duration::from_millis(200);
+/// A viewer that leaves reads so long what is still on the way to it.
+pub(crate) const LINGER: Duration = Duration::from_millis(500);
+/// A slow viewer reads for this long, and then does not read for the other.
+const SLOW_READS: Duration = Duration::from_secs(3);
+const SLOW_PAUSES: Duration = Duration::from_secs(2);
+
+/// What the thread is told.
+pub(crate) enum Order {
+    /// A viewer that has signaled; the answer comes when it is connected, or never will be.
+    Join(Box<Viewer>, oneshot::Sender<Result<Duration, JoinError>>),
+    /// A viewer ends: it reads on for a moment, and then closes its socket.
+    Leave(usize),
+    /// The run is over.
+    Finish,
+}
+
+/// A viewer that was connected and is not any more, without having been told to leave.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) id: usize,
+}
+
+/// What others may look at while the thread runs.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Packets received in all, exact at any moment.
+    pub(crate) packets: AtomicU64,
+    /// The same in bytes.
+    pub(crate) bytes: AtomicU64,
+    shown: Mutex<Shown>,
+}
+
+/// See [`View`]; as it was at most [`SHOW`] ago.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) connected: usize,
+    /// Probes with a clean start, by stream.
+    pub(crate) clean_probes: Vec<usize>,
+    /// Gaps in sequence numbers so far, of viewers that read all the time.
+    pub(crate) missing: u64,
+    /// Latency since somebody took it last, in microseconds.
+    pub(crate) latency_us: Histogram,
+    /// Processor time of the thread.
+    pub(crate) cpu: Duration,
+}
+
+impl View {
+    pub(crate) fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's own figures, at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) viewers: Vec<ViewerReport>,
+    /// Latency in microseconds by stream, one for each [`Phase::BOTH`].
+    pub(crate) latency_us: Vec<[Histogram; 2]>,
+    /// From arrival in the kernel to our reading, in microseconds, one value for each group of datagrams.
+    pub(crate) read_delay_us: Histogram,
+    /// Receive calls, groups and datagrams.
+    pub(crate) calls: u64,
+    pub(crate) groups: u64,
+    pub(crate) datagrams: u64,
+}
+
+/// The running thread.
+pub(crate) struct Worker {
+    orders: mpsc::Sender<Order>,
+    pub(crate) view: Arc<View>,
+    thread: JoinHandle<io::Result<Outcome>>,
+}
+
+impl Worker {
+    /// # Errors
+    /// When the system gives no thread or no poller.
+    pub(crate) fn start(
+        streams: Arc<[Arc<Watched>]>,
+        gone: async_mpsc::UnboundedSender<Gone>,
+    ) -> io::Result<Self> {
+        let (orders, inbox) = mpsc::channel();
+        let view = Arc::new(View {
+            packets: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            shown: Mutex::new(Shown { clean_probes: vec![0; streams.len()], ..Shown::default() }),
+        });
+        let poller = Poller::new()?;
+        let thread = std::thread::Builder::new().name("viewers".to_owned()).spawn({
+            let view = Arc::clone(&view);
+            move || Running::new(streams, inbox, view, gone, poller).run()
+        })?;
+        Ok(Self { orders, view, thread })
+    }
+
+    /// Tells it something; false when it has ended.
+    pub(crate) fn tell(&self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
+    }
+
+    /// Where orders go, for those who outlive a borrow.
+    pub(crate) fn orders(&self) -> mpsc::Sender<Order> {
+        self.orders.clone()
+    }
+
+    /// Ends it and takes what it saw.
+    ///
+    /// # Errors
+    /// A fault of ours in the thread.
+    pub(crate) fn finish(self) -> io::Result<Outcome> {
+        self.tell(Order::Finish);
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("a viewers' thread panicked")))
+    }
+}
+
+/// A viewer with what the thread keeps for it.
+struct Seat {
+    viewer: Box<Viewer>,
+    watched: Arc<Watched>,
+    waits: Option<oneshot::Sender<Result<Duration, JoinError>>>,
+    /// The entry in the heap that counts.
+    armed: Instant,
+    leaves: Option<Instant>,
+    /// Whether a slow viewer reads now, and when that changes.
+    reads: bool,
+    turns: Option<Instant>,
+}
+
+struct Running {
+    streams: Arc<[Arc<Watched>]>,
+    inbox: mpsc::Receiver<Order>,
+    view: Arc<View>,
+    gone: async_mpsc::UnboundedSender<Gone>,
+    poller: Poller,
+    receiver: Receiver,
+    seats: Vec<Option<Seat>>,
+    free: Vec<usize>,
+    /// Seats by viewer, for those who leave.
+    places: HashMap<usize, usize>,
+    timers: BinaryHeap<(Reverse<Instant>, usize)>,
+    tallies: Vec<Tally>,
+    shaking_hands: usize,
+    outcome: Outcome,
+    packets: u64,
+    bytes: u64,
+    clock_offset: u64,
+}
+
+impl Running {
+    fn new(
+        streams: Arc<[Arc<Watched>]>,
+        inbox: mpsc::Receiver<Order>,
+        view: Arc<View>,
+        gone: async_mpsc::UnboundedSender<Gone>,
+        poller: Poller,
+    ) -> Self {
+        let outcome = Outcome { latency_us: vec![Default::default(); streams.len()], ..Outcome::default() };
+        Self {
+            tallies: streams.iter().map(|_| Tally::default()).collect(),
+            streams,
+            inbox,
+            view,
+            gone,
+            poller,
+            receiver: Receiver::new(),
+            seats: Vec::new(),
+            free: Vec::new(),
+            places: HashMap::new(),
+            timers: BinaryHeap::new(),
+            shaking_hands: 0,
+            outcome,
+            packets: 0,
+            bytes: 0,
+            clock_offset: wall_minus_mono(),
+        }
+    }
+
+    fn run(mut self) -> io::Result<Outcome> {
+        precise_timers();
+        let mut show = Instant::now();
+        let mut round = Mono::now();
+        loop {
+            while let Ok(order) = self.inbox.try_recv() {
+                match order {
+                    Order::Join(viewer, waits) => self.seat(viewer, waits)?,
+                    Order::Leave(id) => self.leave(id),
+                    Order::Finish => return Ok(self.finish()),
+                }
+            }
+            if self.places.is_empty() {
+                self.poller.wait(IDLE)?;
+            } else {
+                let pause = if self.shaking_hands > 0 { BUSY_ROUND } else { ROUND };
+                // From begin to begin; a round that took longer is followed by the next one at once.
+                round = round.plus(pause).max(Mono::now());
+                sleep_until(round);
+            }
+            self.read()?;
+            let now = Instant::now();
+            self.keep_time(now)?;
+            if now >= show {
+                self.show();
+                show = now + SHOW;
+            }
+        }
+    }
+
+    fn seat(
+        &mut self,
+        viewer: Box<Viewer>,
+        waits: oneshot::Sender<Result<Duration, JoinError>>,
+    ) -> io::Result<()> {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.seats.push(None);
+            self.seats.len() - 1
+        });
+        let now = Instant::now();
+        let watched = Arc::clone(&self.streams[viewer.plan.stream]);
+        self.poller.add(viewer.socket(), index as u64)?;
+        self.places.insert(viewer.plan.id, index);
+        let turns = viewer.plan.slow.then(|| now + SLOW_READS);
+        self.shaking_hands += 1;
+        self.seats[index] =
+            Some(Seat { viewer, watched, waits: Some(waits), armed: now, leaves: None, reads: true, turns });
+        // Due at once: it has something to send.
+        self.timers.push((Reverse(now), index));
+        Ok(())
+    }
+
+    fn leave(&mut self, id: usize) {
+        let Some(&index) = self.places.get(&id) else { return };
+        if let Some(seat) = &mut self.seats[index]
+            && seat.leaves.is_none()
+        {
+            seat.viewer.leave(&seat.watched);
+            let at = Instant::now() + LINGER;
+            seat.leaves = Some(at);
+            self.timers.push((Reverse(at), index));
+        }
+    }
+
+    /// One round over all sockets that have something.
+    fn read(&mut self) -> io::Result<()> {
+        let ready = self.poller.wait(Duration::ZERO)?;
+        for i in 0..ready {
+            self.read_one(self.poller.ready(i) as usize);
+        }
+        self.view.packets.store(self.packets, Ordering::Release);
+        self.view.bytes.store(self.bytes, Ordering::Release);
+        Ok(())
+    }
+
+    fn read_one(&mut self, index: usize) {
+        let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return };
+        let tally = &mut self.tallies[seat.watched.index];
+        let mut news = None;
+        let read_at = Mono::now();
+        for _ in 0..CALLS {
+            // An error is the echo of an earlier send that nobody took: the next call goes on.
+            let groups = self.receiver.receive(seat.viewer.socket()).unwrap_or(0);
+            self.outcome.calls += 1;
+            self.outcome.groups += groups as u64;
+            for i in 0..groups {
+                let group = self.receiver.group(i);
+                let arrived = group.arrived(self.clock_offset).unwrap_or(read_at);
+                self.outcome.read_delay_us.add(read_at.since(arrived).as_micros() as u64);
+                let from = group.from();
+                for datagram in group.datagrams() {
+                    self.packets += 1;
+                    let told = seat.viewer.on_datagram(datagram, from, arrived, &seat.watched, tally);
+                    news = news.or(told);
+                }
+                self.bytes += group.bytes.len() as u64;
+            }
+            if groups < BATCH {
+                break;
+            }
+        }
+        self.rearm(index);
+        self.tell(index, news);
+    }
+
+    /// Makes sure that the heap knows of a seat's earliest moment.
+    fn rearm(&mut self, index: usize) {
+        if let Some(seat) = &mut self.seats[index]
+            && seat.viewer.timer() < seat.armed
+        {
+            seat.armed = seat.viewer.timer();
+            self.timers.push((Reverse(seat.armed), index));
+        }
+    }
+
+    fn keep_time(&mut self, now: Instant) -> io::Result<()> {
+        while let Some(&(Reverse(at), index)) = self.timers.peek()
+            && at <= now
+        {
+            self.timers.pop();
+            let Some(seat) = &mut self.seats[index] else { continue };
+            if seat.leaves.is_some_and(|leaves| leaves <= now) {
+                self.remove(index);
+                continue;
+            }
+            if let Some(turn) = seat.turns.filter(|turn| *turn <= now) {
+                // Sockets out of the set are not read, and their buffers fill up.
+                if seat.reads {
+                    self.poller.remove(seat.viewer.socket())?;
+                } else {
+                    self.poller.add(seat.viewer.socket(), index as u64)?;
+                }
+                seat.reads = !seat.reads;
+                seat.turns = Some(turn + if seat.reads { SLOW_READS } else { SLOW_PAUSES });
+            }
+            let mut news = None;
+            if seat.viewer.timer() <= now {
+                let tally = &mut self.tallies[seat.watched.index];
+                news = seat.viewer.on_time(now, &seat.watched, tally);
+            }
+            // Entries of the past are gone, and each seat has one for its next moment.
+            if at >= seat.armed {
+                let next = seat.viewer.timer();
+                seat.armed =
+                    seat.turns.map_or(next, |turn| next.min(turn)).max(now + Duration::from_micros(1));
+                self.timers.push((Reverse(seat.armed), index));
+            }
+            self.tell(index, news);
+        }
+        Ok(())
+    }
+
+    /// Passes on what a viewer had to tell.
+    fn tell(&mut self, index: usize, news: Option<News>) {
+        let Some(news) = news else { return };
+        let Some(seat) = &mut self.seats[index] else { return };
+        match (news, seat.waits.take()) {
+            (News::Connected(took), Some(waits)) => {
+                self.shaking_hands -= 1;
+                // Whoever waited may have been told to stop.
+                let _ = waits.send(Ok(took));
+            }
+            (News::Connected(_), None) => {}
+            (News::Lost(reason), waits) => {
+                let id = seat.viewer.plan.id;
+                match waits {
+                    Some(waits) => {
+                        self.shaking_hands -= 1;
+                        let _ = waits.send(Err(JoinError::Peer(reason)));
+                    }
+                    None if seat.leaves.is_none() => {
+                        let _ = self.gone.send(Gone { id });
+                    }
+                    None => {}
+                }
+                seat.viewer.leave(&seat.watched);
+                self.remove(index);
+            }
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        let Some(seat) = self.seats[index].take() else { return };
+        if seat.waits.is_some() {
+            self.shaking_hands -= 1;
+        }
+        self.places.remove(&seat.viewer.plan.id);
+        self.free.push(index);
+        self.outcome.viewers.push(seat.viewer.report(&seat.watched, seat.leaves.is_some()));
+    }
+
+    /// Shows the figures, and moves the latencies to where they stay.
+    fn show(&mut self) {
+        self.clock_offset = wall_minus_mono();
+        let mut shown = self.view.shown();
+        for (tally, kept) in self.tallies.iter_mut().zip(&mut self.outcome.latency_us) {
+            for phase in Phase::BOTH {
+                let latency = &mut tally.latency_us[phase as usize];
+                if latency.count() > 0 {
+                    shown.latency_us.merge(latency);
+                    kept[phase as usize].merge(latency);
+                    latency.clear();
+                }
+            }
+        }
+        (shown.connected, shown.missing) = (0, 0);
+        shown.clean_probes.fill(0);
+        for seat in self.seats.iter().flatten() {
+            let viewer = &seat.viewer;
+            shown.connected += usize::from(viewer.is_connected());
+            if !viewer.plan.slow {
+                shown.missing += viewer.missing();
+            }
+            if viewer.plan.role == Role::Probe && viewer.is_clean() {
+                shown.clean_probes[seat.watched.index] += 1;
+            }
+        }
+        shown.missing +=
+            self.outcome.viewers.iter().filter(|left| !left.slow).map(|left| left.missing).sum::<u64>();
+        shown.cpu = thread_cpu();
+    }
+
+    fn finish(mut self) -> Outcome {
+        for index in 0..self.seats.len() {
+            self.remove(index);
+        }
+        self.show();
+        self.outcome.datagrams = self.packets;
+        self.outcome
+    }
+}
