@@ -6,9 +6,11 @@ mod doors;
 mod key;
 mod load;
 mod logging;
+mod metrics;
 mod publish;
 mod serve;
 mod settings;
+mod warnings;
 mod web_app;
 
 use std::process::ExitCode;

@@ -11,16 +11,20 @@ use heliograph_ingest::auth::{
 };
 use heliograph_ingest::ftl::{FtlServer, FtlSettings, Takeover};
 use heliograph_relay::allocation::Allocator;
-use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings};
-use heliograph_signaling::{ControlToken, Shutdown, SignalingSettings, control_router, public_router};
+use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
+use heliograph_signaling::{
+    ControlToken, Shutdown, SignalingSettings, control_router, local_only, public_router,
+};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::doors::{self, Door};
-use crate::settings::{Authority, Parts, Settings};
-use crate::{demo, key, logging, web_app};
+use crate::settings::{Authority, Metrics, Parts, Settings};
+use crate::warnings::Facts;
+use crate::{demo, key, logging, metrics, web_app};
 
 /// How long the parts may take to say goodbye.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -93,12 +97,19 @@ impl ViewersSide {
         let token = ControlToken::load_or_create(&settings.data.join("control.token"))
             .context("data: the token file control.token cannot be used")?;
         let control = doors::listen("control", Some(settings.control.ip()), settings.control.port())?;
+        let figures = metrics_listener(settings.metrics)?;
         let mut public = vec![("ws_port", doors::listen("ws_port", settings.addr, settings.ws_port)?)];
         if let Some(port) = settings.web_port {
             public.push(("web_port", doors::listen("web_port", settings.addr, port)?));
         }
 
+        // Each WebSocket is a file.
+        let files = host::raise_file_limit().ok();
         let relay = Relay::start(relay_settings(settings)).context("the relay cannot start")?;
+        let facts = Facts { sockets: relay.sockets(), files, max_viewers: settings.max_viewers };
+        for warning in facts.warnings() {
+            warn!("{warning}");
+        }
         let shutdown = Shutdown::default();
         let signaling = Arc::new(SignalingSettings {
             ws_url: settings.ws_url.clone(),
@@ -120,6 +131,10 @@ impl ViewersSide {
         };
         let router = public_router(relay.clone(), Arc::clone(&signaling)).fallback_service(web_app::router());
         let mut doors = vec![open("control", control, None, control_router(relay.clone(), signaling))];
+        if let Some(listener) = figures {
+            let router = local_only(metrics::router(relay.clone()), settings.control_hosts.clone());
+            doors.push(open("metrics", listener, None, router));
+        }
         doors.extend(
             public.into_iter().map(|(name, listener)| open(name, listener, tls.clone(), router.clone())),
         );
@@ -135,6 +150,18 @@ impl ViewersSide {
             // A door that panicked has nothing left to close.
             let _ended = door.await;
         }
+    }
+}
+
+/// The usual place for metrics may be somebody else's; one that was asked for may not.
+fn metrics_listener(metrics: Metrics) -> Result<Option<TcpListener>> {
+    let listen = |address: SocketAddr| doors::listen("metrics", Some(address.ip()), address.port());
+    match metrics {
+        Metrics::Off => Ok(None),
+        Metrics::Asked(address) => listen(address).map(Some),
+        Metrics::Usual(address) => Ok(listen(address)
+            .inspect_err(|error| warn!("no metrics: {error:#}; --metrics sets another place, or off"))
+            .ok()),
     }
 }
 
@@ -157,6 +184,7 @@ fn relay_settings(settings: &Settings) -> RelaySettings {
         port_rest: settings.port_rest,
         playout_delay_max: settings.playout_delay_max,
         max_viewers: settings.max_viewers,
+        max_egress_cpu: settings.max_egress_cpu,
         max_pending_per_address: settings.max_pending_per_address,
         ..RelaySettings::default()
     }

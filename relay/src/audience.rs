@@ -7,12 +7,12 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, sync::watch};
 
-use crate::{StreamId, stream::LiveStream};
+use crate::{AudienceSnapshot, CloseReason, StreamId, audience_stats::AudienceStats, stream::LiveStream};
 
 /// Viewers hear of a changed count at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -23,8 +23,11 @@ pub(crate) struct House {
     max_sessions: u32,
     max_waiting: u32,
     sessions: AtomicU32,
+    /// What the machine carries besides what each worker does; see [`House::set_seats`].
+    seats: AtomicU32,
     waiting: Mutex<HashMap<IpAddr, u32>>,
     audiences: Mutex<HashMap<StreamId, Weak<Audience>>>,
+    stats: AudienceStats,
     runtime: Handle,
 }
 
@@ -33,6 +36,8 @@ pub(crate) struct House {
 pub(crate) enum Refused {
     /// All seats are taken.
     Full,
+    /// More viewers than the machine can serve well.
+    Overloaded,
     /// This address has too many sessions that are not connected.
     TooManyWaiting,
 }
@@ -43,8 +48,10 @@ impl House {
             max_sessions,
             max_waiting,
             sessions: AtomicU32::new(0),
+            seats: AtomicU32::new(u32::MAX),
             waiting: Mutex::default(),
             audiences: Mutex::default(),
+            stats: AudienceStats::default(),
             runtime,
         })
     }
@@ -55,20 +62,46 @@ impl House {
         remote: IpAddr,
         audience: Arc<Audience>,
     ) -> Result<(Seat, WaitingSeat), Refused> {
+        let entered = self.take_seat(remote, audience);
+        if let Err(refused) = &entered {
+            self.stats.refused(*refused);
+        }
+        entered
+    }
+
+    fn take_seat(
+        self: &Arc<Self>,
+        remote: IpAddr,
+        audience: Arc<Audience>,
+    ) -> Result<(Seat, WaitingSeat), Refused> {
         let remote = remote.to_canonical();
         let mut waiting = lock(&self.waiting);
         if waiting.get(&remote).is_some_and(|&count| count >= self.max_waiting) {
             return Err(Refused::TooManyWaiting);
         }
+        let seats = self.seats.load(Ordering::Relaxed);
         let taken = self.sessions.fetch_update(Ordering::AcqRel, Ordering::Acquire, |sessions| {
-            (sessions < self.max_sessions).then_some(sessions + 1)
+            (sessions < self.max_sessions.min(seats)).then_some(sessions + 1)
         });
-        if taken.is_err() {
-            return Err(Refused::Full);
+        match taken {
+            Ok(_) => {}
+            Err(sessions) if sessions >= self.max_sessions => return Err(Refused::Full),
+            Err(_) => return Err(Refused::Overloaded),
         }
         *waiting.entry(remote).or_default() += 1;
-        let seat = Seat { house: Arc::clone(self), audience, watching: false };
+        let seat = Seat { house: Arc::clone(self), audience, entered: Instant::now(), watching: false };
         Ok((seat, WaitingSeat { house: Arc::clone(self), remote }))
+    }
+
+    /// How many sessions the machine carries, all workers together; `None`: as many as are permitted. Those who
+    /// are there already stay.
+    pub(crate) fn set_seats(&self, seats: Option<u32>) {
+        self.seats.store(seats.unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// A viewer was refused elsewhere because no worker has room.
+    pub(crate) fn note_overload(&self) {
+        self.stats.refused(Refused::Overloaded);
     }
 
     /// The audience of a stream, made when it is the first.
@@ -88,9 +121,13 @@ impl House {
     }
 
     /// Sessions now.
-    #[cfg(test)]
-    fn sessions(&self) -> u32 {
+    pub(crate) fn sessions(&self) -> u32 {
         self.sessions.load(Ordering::Acquire)
+    }
+
+    /// Figures for operators.
+    pub(crate) fn snapshot(&self) -> AudienceSnapshot {
+        self.stats.snapshot(self.sessions())
     }
 }
 
@@ -133,6 +170,7 @@ impl Audience {
 pub(crate) struct Seat {
     house: Arc<House>,
     audience: Arc<Audience>,
+    entered: Instant,
     watching: bool,
 }
 
@@ -141,9 +179,15 @@ impl Seat {
     pub(crate) fn watch(&mut self) {
         if !self.watching {
             self.watching = true;
+            self.house.stats.joined(self.entered.elapsed());
             self.audience.stream.viewers.fetch_add(1, Ordering::Relaxed);
             self.audience.changed(&self.house.runtime);
         }
+    }
+
+    /// The session ends, for the statistics; its seat is given back when this is dropped.
+    pub(crate) fn ending(&self, reason: &CloseReason) {
+        self.house.stats.ended(reason);
     }
 }
 
@@ -205,8 +249,19 @@ mod tests {
         drop(first_waiting);
         let third = enter(1).unwrap();
         assert_eq!(enter(2).unwrap_err(), Refused::Full);
+        drop(second);
+        house.set_seats(Some(2));
+        assert_eq!(
+            enter(2).unwrap_err(),
+            Refused::Overloaded,
+            "no more than there are, and nobody is sent away"
+        );
+        house.set_seats(None);
+        let second = enter(2).unwrap();
         drop((first, second, third));
         assert_eq!(house.sessions(), 0);
+        let refused = house.snapshot().refused;
+        assert_eq!(refused, [("full", 1), ("overloaded", 1), ("too_many_pending", 1)]);
         assert!(lock(&house.waiting).is_empty());
     }
 

@@ -37,6 +37,20 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every word that [`CloseReason::code`] can say.
+    pub(crate) const CODES: [&'static str; 10] = [
+        "stream_ended",
+        "publisher_gone",
+        "consent_lost",
+        "handshake_failed",
+        "handshake_timeout",
+        "viewer_left",
+        "server_shutdown",
+        "replaced",
+        "kicked",
+        "internal",
+    ];
+
     /// Short and stable.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -37,10 +37,30 @@ const DISCOVER_EVERY: Duration = Duration::from_secs(20);
 /// More handshake threads than this never had work to do: one makes about a thousand handshakes a second.
 const MOST_HANDSHAKE_THREADS: usize = 2;
 
+/// What the system granted to the egress sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantedSockets {
+    /// Workers, one socket each.
+    pub workers: usize,
+    /// As many as there would be with enough ports.
+    pub wanted_workers: usize,
+    /// Send buffer of each, bytes; the smallest.
+    pub send: usize,
+    /// What was asked for.
+    pub wanted_send: usize,
+    /// Receive buffer of each, bytes; the smallest.
+    pub receive: usize,
+    /// What was asked for.
+    pub wanted_receive: usize,
+    /// The kernel cuts large sends into datagrams.
+    pub gso: bool,
+}
+
 /// The egress side of a relay.
 #[derive(Debug)]
 pub(crate) struct Egress {
     pub(crate) workers: Vec<Arc<WorkerPort>>,
+    pub(crate) granted: GrantedSockets,
     pub(crate) handshakes: Handshakes,
     pub(crate) house: Arc<House>,
     pub(crate) candidates: Arc<Candidates>,
@@ -53,12 +73,25 @@ impl Egress {
     /// Binds the first ports of the range, one per worker, and starts the threads. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When the range is too small, no port of it can be bound, or the system is out of threads.
+    /// When the range is too small for the workers asked for, no port of it can be bound, or the system is out of
+    /// threads.
     pub(crate) fn start(settings: &RelaySettings) -> Result<Self, RelayError> {
         let count = worker::worker_count(settings.workers);
         let buffers =
             BufferSizes { receive: settings.viewer_receive_buffer, send: settings.viewer_send_buffer };
         let sockets = bind(settings, count, buffers)?;
+        let sizes: Vec<_> = sockets.iter().map(MediaSocket::buffers).collect();
+        let granted = GrantedSockets {
+            workers: sockets.len(),
+            wanted_workers: count,
+            // The kernel counts twice what was asked for: half is for its own bookkeeping (socket(7)).
+            send: sizes.iter().map(|size| size.send / 2).min().unwrap_or(0),
+            wanted_send: buffers.send,
+            receive: sizes.iter().map(|size| size.receive / 2).min().unwrap_or(0),
+            wanted_receive: buffers.receive,
+            gso: sockets.iter().all(MediaSocket::has_gso),
+        };
+        let count = sockets.len();
         let wall = WallClock::start();
         let cpus = if settings.pin_workers { cpu::allowed_cpus().unwrap_or_default() } else { Vec::new() };
         let patience = Patience {
@@ -74,9 +107,6 @@ impl Egress {
             let gso = socket.has_gso();
             info!(worker = index, address = %socket.local(), gso, receive_buffer = granted.receive,
                 send_buffer = granted.send, "egress worker");
-            if !gso {
-                warn!("this kernel has no UDP segmentation offload (4.18 and later): egress costs more");
-            }
             let settings = WorkerSettings {
                 ring: settings.ring,
                 patience,
@@ -105,6 +135,7 @@ impl Egress {
         }
         Ok(Self {
             workers,
+            granted,
             handshakes,
             house: House::new(settings.max_viewers, settings.max_pending_per_address, runtime),
             candidates,
@@ -124,12 +155,12 @@ impl Egress {
         self.workers.iter().map(|worker| worker.snapshot()).collect()
     }
 
-    /// The worker that has the fewest sessions.
-    pub(crate) fn least_loaded(&self) -> &Arc<WorkerPort> {
+    /// The worker that has the fewest sessions, of those that can carry one more.
+    pub(crate) fn least_loaded(&self) -> Option<&Arc<WorkerPort>> {
         self.workers
             .iter()
+            .filter(|worker| worker.has_room())
             .min_by_key(|worker| worker.sessions.load(Ordering::Relaxed))
-            .expect("there is at least one worker")
     }
 
     pub(crate) fn next_viewer(&self) -> ViewerId {
@@ -161,7 +192,8 @@ impl Drop for Egress {
     }
 }
 
-/// One socket per worker on the first ports of the range; a port that another program holds is skipped.
+/// One socket per worker on the first ports of the range; a port that another program holds is skipped. Fewer
+/// sockets than `count` when the ports do not suffice and nobody insisted on a number of workers.
 fn bind(
     settings: &RelaySettings,
     count: usize,
@@ -185,7 +217,7 @@ fn bind(
             }
         }
     }
-    if sockets.len() == count {
+    if sockets.len() == count || (settings.workers.is_none() && !sockets.is_empty()) {
         return Ok(sockets);
     }
     match refusal {

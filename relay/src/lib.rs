@@ -17,15 +17,18 @@
 
 pub mod allocation;
 mod audience;
+mod audience_stats;
 #[doc(hidden)]
 pub mod bench;
 mod candidates;
+pub mod capacity;
 mod channel;
 mod clock;
 mod close;
 mod egress;
 mod feed;
 mod handshake;
+pub mod host;
 mod inlet;
 mod kernel_drops;
 mod packet;
@@ -44,8 +47,11 @@ pub use allocation::{
     AllocateError, Allocation, Allocator, BadChannelName, BoxFuture, ChannelName, StreamRequest,
     TrackDescription,
 };
+pub use audience_stats::{AudienceSnapshot, JoinTimes};
+pub use capacity::Capacity;
 pub use clock::TrackClock;
 pub use close::CloseReason;
+pub use egress::GrantedSockets;
 pub use feed::{CodecParameters, FeedBatch, FeedItem, FeedSink, H264Parameters, Sinks};
 pub use packet::{Packet, StartParts, StreamId, Track};
 pub use rate::RateMeter;

@@ -12,9 +12,11 @@ use tokio::{runtime::Handle, sync::watch, time};
 use tracing::info;
 
 use crate::{
-    AllocateError, Allocation, Allocator, BoxFuture, ChannelName, CloseReason, RelaySettings, Sinks,
-    StreamId, StreamRequest, StreamSnapshot, TrackDescription, WorkerSnapshot,
+    AllocateError, Allocation, Allocator, AudienceSnapshot, BoxFuture, Capacity, ChannelName, CloseReason,
+    GrantedSockets, RelaySettings, Sinks, StreamId, StreamRequest, StreamSnapshot, TrackDescription,
+    WorkerSnapshot,
     allocation::checked_tracks,
+    capacity::{self, watch::Board},
     egress::Egress,
     inlet::{self, Inlet, InletSettings},
     kernel_drops,
@@ -41,6 +43,8 @@ pub(crate) struct Inner {
     /// the relay shuts down.
     allocating: Mutex<bool>,
     pub(crate) egress: Arc<Egress>,
+    /// What the machine can carry.
+    pub(crate) board: Board,
 }
 
 /// Why a relay did not start.
@@ -98,6 +102,7 @@ impl Relay {
             streams: Streams::default(),
             sinks,
             egress,
+            board: Board::default(),
             pool,
             runtime,
             allocating: Mutex::new(false),
@@ -106,6 +111,7 @@ impl Relay {
             inner.start_permanent(port)?;
         }
         inner.runtime.spawn(kernel_drops::watch(Arc::downgrade(&inner)));
+        inner.runtime.spawn(capacity::watch::watch(Arc::downgrade(&inner)));
         Ok(Self { inner })
     }
 
@@ -144,6 +150,24 @@ impl Relay {
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerSnapshot> {
         self.inner.egress.snapshots()
+    }
+
+    /// What the system granted to the egress sockets.
+    #[must_use]
+    pub fn sockets(&self) -> GrantedSockets {
+        self.inner.egress.granted
+    }
+
+    /// Figures of the viewer sessions of all workers.
+    #[must_use]
+    pub fn audience(&self) -> AudienceSnapshot {
+        self.inner.egress.house.snapshot()
+    }
+
+    /// What this machine can carry and what limits it first, as of the last second.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        self.inner.board.read().unwrap_or_default()
     }
 
     pub(crate) fn settings(&self) -> &RelaySettings {

@@ -40,6 +40,9 @@ pub struct RelaySettings {
     /// Viewers at once, all streams together. Each costs about a kilobyte here and a stream's bitrate on the
     /// network.
     pub max_viewers: u32,
+    /// Share of a core, 0 to 1, that an egress worker may use before it takes no more viewers; `None`: no limit.
+    /// Counted over some seconds, without what joining costs.
+    pub max_egress_cpu: Option<f64>,
     /// Viewer sessions per address that are not connected yet.
     pub max_pending_per_address: u32,
     /// A viewer that was made an offer has this long to answer.
@@ -86,6 +89,7 @@ impl Default for RelaySettings {
             port_rest: Duration::from_secs(5),
             playout_delay_max: Duration::from_millis(500),
             max_viewers: 10_000,
+            max_egress_cpu: Some(0.9),
             max_pending_per_address: 50,
             answer_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(15),

@@ -53,6 +53,9 @@ pub enum WatchError {
     /// All seats are taken.
     #[error("the server has as many viewers as it may have")]
     Full,
+    /// More viewers would harm those who watch: the machine is at its limit.
+    #[error("the server serves as many viewers as it can")]
+    Overloaded,
     /// This address has too many sessions that are not connected.
     #[error("too many unfinished sessions from this address")]
     TooManyPending,
@@ -189,15 +192,22 @@ impl Relay {
         request: &WatchRequest,
     ) -> Result<(ViewerHandle, Box<Proposal>), WatchError> {
         let (egress, live) = self.egress_and_stream(stream).ok_or(WatchError::UnknownStream)?;
+        let overloaded = || {
+            egress.house.note_overload();
+            WatchError::Overloaded
+        };
+        egress.least_loaded().ok_or_else(overloaded)?;
         let audience = egress.house.audience(&live);
         let (seat, waiting) =
             egress.house.enter(request.remote, Arc::clone(&audience)).map_err(|refused| match refused {
                 Refused::Full => WatchError::Full,
+                Refused::Overloaded => WatchError::Overloaded,
                 Refused::TooManyWaiting => WatchError::TooManyPending,
             })?;
         let id = egress.next_viewer();
         let identity = egress.handshakes.certificate(id).await.map_err(WatchError::Internal)?;
-        let worker = Arc::clone(egress.least_loaded());
+        // Others may have taken the last place meanwhile.
+        let worker = Arc::clone(egress.least_loaded().ok_or_else(overloaded)?);
         let candidates = egress.candidates.of(&worker, request.local_ip).await;
         // From here on nothing waits, so the slot cannot be left behind by a cancelled future.
         let slot = worker.take_slot();

@@ -2,7 +2,7 @@
 //! threads and handshakes.
 
 use heliograph_relay::{
-    Allocator, BoxFuture, CloseReason, Relay, StreamId, StreamSnapshot, ViewerEvent, ViewerHandle,
+    Allocator, BoxFuture, Capacity, CloseReason, Relay, StreamId, StreamSnapshot, ViewerEvent, ViewerHandle,
     WatchError, WatchRequest,
 };
 use tokio::sync::watch;
@@ -14,6 +14,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn stream_by_channel(&self, channel: &str) -> Option<StreamSnapshot>;
     /// Bumped whenever a stream appears, changes its state or ends.
     fn changes(&self) -> watch::Receiver<u64>;
+    /// What the machine can carry.
+    fn capacity(&self) -> Capacity;
     fn allocator(&self) -> &dyn Allocator;
     /// Starts a viewer session with an offer of ours.
     fn watch_offer(&self, stream: StreamId, request: WatchRequest) -> Join<'_>;
@@ -51,6 +53,10 @@ impl Backend for Relay {
 
     fn changes(&self) -> watch::Receiver<u64> {
         Relay::changes(self)
+    }
+
+    fn capacity(&self) -> Capacity {
+        Relay::capacity(self)
     }
 
     fn allocator(&self) -> &dyn Allocator {

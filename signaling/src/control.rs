@@ -12,9 +12,10 @@ use std::{
 };
 
 use axum::{
+    Router,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
-    middleware::Next,
+    middleware::{self, Next},
     response::Response,
 };
 use rand::RngExt as _;
@@ -126,21 +127,24 @@ impl fmt::Debug for ControlToken {
     }
 }
 
-/// Guards the control listener. A page on the web can make a browser post to localhost, but cannot hide its
-/// `Origin`; a name it owns can be pointed at 127.0.0.1, but then stands in `Host`.
-pub(crate) async fn local_only(
-    State(app): State<Arc<App>>,
+/// Guards a listener for programs on this machine: it answers requests without `Origin`, to a loopback host or one
+/// of `hosts`. A page on the web can make a browser post to localhost, but cannot hide its `Origin`; a name it
+/// owns can be pointed at 127.0.0.1, but then stands in `Host`.
+pub fn local_only(router: Router, hosts: Vec<String>) -> Router {
+    router.layer(middleware::from_fn_with_state(Arc::new(hosts), check_local))
+}
+
+async fn check_local(
+    State(hosts): State<Arc<Vec<String>>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
     if request.headers().contains_key(header::ORIGIN) {
-        return Err(refused("the control listener does not talk to web pages"));
+        return Err(refused("this listener does not talk to web pages"));
     }
     match host_of(request.uri(), request.headers()) {
-        Some(host) if is_loopback(host.host()) || is_configured(&host, &app.settings.control_hosts) => {
-            Ok(next.run(request).await)
-        }
-        _ => Err(refused("the control listener answers to loopback and configured host names only")),
+        Some(host) if is_loopback(host.host()) || is_configured(&host, &hosts) => Ok(next.run(request).await),
+        _ => Err(refused("this listener answers to loopback and configured host names only")),
     }
 }
 

@@ -38,7 +38,7 @@ use heliograph_relay::Relay;
 use app::App;
 use backend::Backend;
 pub use client::ConnectionAddresses;
-pub use control::{ControlToken, TokenError};
+pub use control::{ControlToken, TokenError, local_only};
 pub use settings::SignalingSettings;
 pub use shutdown::Shutdown;
 
@@ -62,6 +62,7 @@ fn public(backend: Arc<dyn Backend>, settings: Arc<SignalingSettings>) -> Router
         .route("/whep/session/{id}", whep::resource())
         .route("/streams", get(streams::streams).fallback(cors::read_only))
         .route("/events", get(streams::events).fallback(cors::read_only))
+        .route("/capacity", get(streams::capacity).fallback(cors::read_only))
         .route("/config.json", get(streams::config).fallback(cors::read_only))
         .route("/healthz", get(streams::health).fallback(cors::read_only))
         .layer(middleware::from_fn(cors::any_origin));
@@ -70,12 +71,13 @@ fn public(backend: Arc<dyn Backend>, settings: Arc<SignalingSettings>) -> Router
 
 fn control(backend: Arc<dyn Backend>, settings: Arc<SignalingSettings>) -> Router {
     let app = App::new(backend, settings);
-    allocation_routes()
+    let routes = allocation_routes()
         .route("/streams", get(streams::streams))
+        .route("/capacity", get(streams::capacity))
         .route("/healthz", get(streams::health))
-        // Around everything, also what does not exist.
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), control::local_only))
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    // Around everything, also what does not exist.
+    local_only(routes, app.settings.control_hosts.clone())
 }
 
 fn allocation_routes() -> Router<Arc<App>> {

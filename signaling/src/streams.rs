@@ -37,6 +37,11 @@ pub(crate) async fn streams(State(app): State<Arc<App>>) -> Response {
     (headers, app.directory.document()).into_response()
 }
 
+/// `GET /capacity`
+pub(crate) async fn capacity(State(app): State<Arc<App>>) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(app.backend.capacity())).into_response()
+}
+
 /// `GET /healthz`
 pub(crate) async fn health(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     if app.settings.shutdown.begun() {

@@ -225,6 +225,12 @@ pub(crate) fn refusal(error: &WatchError) -> Refusal {
         WatchError::UnknownStream => not_live(),
         WatchError::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "full", "the server is full")
             .header(header::RETRY_AFTER, "10"),
+        WatchError::Overloaded => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "full",
+            "the server serves as many viewers as it can",
+        )
+        .header(header::RETRY_AFTER, "30"),
         WatchError::TooManyPending => Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_pending",

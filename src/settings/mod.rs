@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub control: SocketAddr,
     /// Host names under which the allocation API may be reached besides loopback.
     pub control_hosts: Vec<String>,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
     /// Allocation API on the public port without a token.
     pub stream_api_open: bool,
     /// WebSocket address for `config.json`.
@@ -92,6 +94,8 @@ pub(crate) struct Settings {
     pub playout_delay_max: Duration,
     /// Bound on viewers.
     pub max_viewers: u32,
+    /// Share of a core, 0 to 1, after which an egress worker takes no more viewers.
+    pub max_egress_cpu: Option<f64>,
     /// Bound on one address' viewer sessions that have not connected.
     pub max_pending_per_address: u32,
 }
@@ -103,6 +107,17 @@ pub(crate) struct TlsFiles {
     pub certificate: PathBuf,
     /// Private key, PEM.
     pub key: PathBuf,
+}
+
+/// Where `/metrics` is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Metrics {
+    /// Nowhere.
+    Off,
+    /// At the usual place, if it is free.
+    Usual(SocketAddr),
+    /// There, or not at all.
+    Asked(SocketAddr),
 }
 
 /// Who decides on publishers.
@@ -181,6 +196,13 @@ impl Settings {
                     .parse()
                     .with_context(|| format!("control = '{text}' is not IP:PORT, such as 127.0.0.1:8081"))?,
             },
+            metrics: match options.metrics.as_deref() {
+                None => Metrics::Usual(SocketAddr::from((Ipv4Addr::LOCALHOST, 9090))),
+                Some("off") => Metrics::Off,
+                Some(text) => Metrics::Asked(text.parse().with_context(|| {
+                    format!("metrics = '{text}' is neither IP:PORT, such as 127.0.0.1:9090, nor off")
+                })?),
+            },
             control_hosts: options.control_hosts.unwrap_or_default(),
             stream_api_open: options.stream_api_open.unwrap_or(false),
             ws_url: options.ws_url,
@@ -211,6 +233,11 @@ impl Settings {
             port_rest: seconds(options.port_rest_s, 5),
             playout_delay_max: Duration::from_millis(options.playout_delay_max_ms.unwrap_or(500)),
             max_viewers: options.max_viewers.unwrap_or(20_000),
+            max_egress_cpu: match options.max_egress_cpu_percent.unwrap_or(90) {
+                0 | 100 => None,
+                percent if percent < 100 => Some(f64::from(percent) / 100.0),
+                percent => bail!("max_egress_cpu_percent = {percent}: more than 100"),
+            },
             max_pending_per_address: options.max_pending_per_address.unwrap_or(50),
             data,
         })
@@ -222,6 +249,9 @@ impl Settings {
             [("ws_port", self.ws_port), ("ftl_port", self.ftl_port), ("control", self.control.port())]
         {
             ensure!(port != 0, "{name}: port 0 is no port that anyone could be told");
+        }
+        if let Metrics::Asked(address) = self.metrics {
+            ensure!(address.port() != 0, "metrics: port 0 is no port that anyone could be told");
         }
         ensure!(self.rtp_port != Some(0), "rtp_port: port 0 is no port");
         ensure!(self.web_port != Some(0), "web_port: port 0 is no port");
@@ -275,6 +305,9 @@ impl Settings {
             tcp.push(("ws_port", self.ws_port));
             tcp.extend(self.web_port.map(|port| ("web_port", port)));
             tcp.push(("control", self.control.port()));
+            if let Metrics::Asked(address) = self.metrics {
+                tcp.push(("metrics", address.port()));
+            }
             udp.push(("rtp_ports", self.rtp_ports));
             udp.push(("ports", self.ports));
             udp.extend(self.rtp_port.map(|port| ("rtp_port", PortRange::known(port, port))));

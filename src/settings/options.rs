@@ -49,7 +49,10 @@ pub(crate) struct Options {
     /// Where the allocation API listens; keep it on loopback [default: 127.0.0.1:8081]
     #[arg(long, env = "HELIOGRAPH_CONTROL", value_name = "IP:PORT", help_heading = "Network")]
     pub control: Option<String>,
-    /// Extra Host names under which the allocation API may be reached (comma separated)
+    /// Where Prometheus may ask for figures (IP:PORT, or off); keep it on loopback [default: 127.0.0.1:9090 if free]
+    #[arg(long, env = "HELIOGRAPH_METRICS", value_name = "IP:PORT", help_heading = "Network")]
+    pub metrics: Option<String>,
+    /// Extra Host names under which the allocation API and metrics may be reached (comma separated)
     #[arg(
         long,
         env = "HELIOGRAPH_CONTROL_HOSTS",
@@ -163,6 +166,9 @@ pub(crate) struct Options {
     /// Most viewers at once [default: 20000]
     #[arg(long, env = "HELIOGRAPH_MAX_VIEWERS", value_name = "N", help_heading = "Relay")]
     pub max_viewers: Option<u32>,
+    /// Percent of a core after which an egress worker takes no more viewers; 0 or 100: no limit [default: 90]
+    #[arg(long, env = "HELIOGRAPH_MAX_EGRESS_CPU_PERCENT", value_name = "PERCENT", help_heading = "Relay")]
+    pub max_egress_cpu_percent: Option<u8>,
     /// Most viewer sessions of one address that have not connected yet [default: 50]
     #[arg(long, env = "HELIOGRAPH_MAX_PENDING_PER_ADDRESS", value_name = "N", help_heading = "Relay")]
     pub max_pending_per_address: Option<u32>,
@@ -237,11 +243,12 @@ impl Options {
     #[must_use]
     pub(crate) fn over(self, below: Options) -> Options {
         layer!(self, below, {
-            data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, control_hosts, stream_api_open,
+            data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, metrics, control_hosts, stream_api_open,
             ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, publisher_grace_s, no_media_s, take_over,
             uplink_hold_ms, relay_url, relay_rtp_addr, relay_token_file, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,
-            idle_timeout_s, port_rest_s, playout_delay_max_ms, max_viewers, max_pending_per_address,
+            idle_timeout_s, port_rest_s, playout_delay_max_ms, max_viewers,
+            max_egress_cpu_percent, max_pending_per_address,
         })
     }
 }

@@ -58,8 +58,13 @@ impl PortBlock {
 
     /// For a scenario's own use.
     pub fn spare(self, index: u16) -> u16 {
-        assert!(index < 6, "six spare ports");
+        assert!(index < 5, "five spare ports");
         self.base + 4 + index
+    }
+
+    /// Metrics.
+    pub fn metrics(self) -> u16 {
+        self.base + 9
     }
 
     /// `count` FTL media ports, as the flag wants them.

@@ -125,6 +125,7 @@ impl ServerPlan {
         command.arg(self.parts).arg("--data").arg(folder.path().join("data")).arg("--keys").arg(&keys);
         command.args(["--addr", "127.0.0.1", "--ws-port", &ports.web().to_string()]);
         command.args(["--control", &format!("127.0.0.1:{}", ports.control())]);
+        command.args(["--metrics", &format!("127.0.0.1:{}", ports.metrics())]);
         command.args([
             "--ftl-port",
             &ports.ftl().to_string(),

@@ -9,6 +9,7 @@
 pub(crate) mod cpu;
 mod datagram;
 pub(crate) mod interfaces;
+pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod poll;
 pub(crate) mod recv;

@@ -518,6 +518,7 @@ impl Worker {
             last = stream.sessions == 0;
         }
         info!(viewer = %viewer.id, stream = %viewer.stream, reason = reason.code(), "viewer session ended");
+        viewer.seat.ending(&reason);
         let mailbox = Arc::clone(&viewer.mailbox);
         // Seats first, so that whoever reads of the end finds them free.
         drop(viewer);

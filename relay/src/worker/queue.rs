@@ -84,6 +84,8 @@ pub(crate) struct WorkerPort {
     pub(crate) gso: bool,
     /// Sessions given to this worker, connected or not.
     pub(crate) sessions: AtomicU32,
+    /// Sessions that it may have before new ones go elsewhere.
+    seats: AtomicU32,
     pub(crate) published: Published,
     queue: Sender<Command>,
     waker: Waker,
@@ -119,6 +121,7 @@ impl WorkerPort {
             wildcard: socket.wildcard,
             gso: socket.gso,
             sessions: AtomicU32::new(0),
+            seats: AtomicU32::new(u32::MAX),
             published: Published::default(),
             queue,
             waker,
@@ -135,6 +138,16 @@ impl WorkerPort {
         if self.queue.send(command).is_ok() {
             self.waker.wake();
         }
+    }
+
+    /// How many sessions it can carry; `None`: as many as come.
+    pub(crate) fn set_seats(&self, seats: Option<u32>) {
+        self.seats.store(seats.unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether it can carry one more session.
+    pub(crate) fn has_room(&self) -> bool {
+        self.sessions.load(Ordering::Relaxed) < self.seats.load(Ordering::Relaxed)
     }
 
     /// Takes a place in the worker's table.

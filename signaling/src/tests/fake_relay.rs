@@ -10,8 +10,8 @@ use std::{
 
 use heliograph_media::{Codec, MediaKind};
 use heliograph_relay::{
-    AllocateError, Allocation, Allocator, BoxFuture, CloseReason, StreamId, StreamRequest, StreamSnapshot,
-    StreamState, TrackSnapshot, ViewerEvent, WatchError, WatchRequest,
+    AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, StreamId, StreamRequest,
+    StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent, WatchError, WatchRequest,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -30,6 +30,7 @@ pub(super) struct FakeRelay {
     pub(super) join_delay: Mutex<Duration>,
     /// What happens to the next viewers instead of joining, last first.
     pub(super) refusals: Mutex<Vec<WatchError>>,
+    pub(super) capacity: Mutex<Capacity>,
     pub(super) allocation: Mutex<Option<Result<u16, AllocateError>>>,
     pub(super) requests: Mutex<Vec<StreamRequest>>,
     pub(super) released: Mutex<Vec<u16>>,
@@ -145,6 +146,10 @@ impl Backend for FakeRelay {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.capacity.lock().unwrap().clone()
     }
 
     fn allocator(&self) -> &dyn Allocator {
