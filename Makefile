@@ -5,7 +5,7 @@ CARGO ?= cargo
 DEMO ?= 1
 ARGS ?=
 
-.PHONY: help run build test setup setup-test web fmt lint doc rust-test web-test system-test browser-test fuzz-build clean
+.PHONY: help run build test setup setup-test web fmt lint doc rust-test web-test system-test browser-test bench fuzz-build clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
 
 test: setup-test ## Everything that must hold: format, lints, docs, unit, system and browser tests
 	@scripts/test.sh
+
+bench: build ## Measure this machine and write docs/performance.md (ARGS="--seconds 5 --only 0,2")
+	@scripts/bench.sh $(ARGS)
 
 fuzz-build: ## Compile the fuzz targets
 	fuzz/build
