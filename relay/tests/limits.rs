@@ -11,6 +11,7 @@ use std::{
 
 use heliograph_relay::{
     CloseReason, Relay, RelaySettings, StreamId, ViewerEvent, ViewerHandle, WatchError, WatchRequest,
+    capacity::Limit,
 };
 use support::{
     publisher::{Publisher, Shape},
@@ -192,4 +193,52 @@ async fn a_discovered_address_is_offered() {
         assert!(offer.contains(" 203.0.113.7 400"), "{offer}");
         assert!(offer.contains(" 127.0.0.1 "), "{offer}");
     }
+}
+
+/// Two workers that may use next to nothing of a core: the first viewer fills one, the second the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_worker_takes_nobody_more_and_everybody_stays() {
+    // 9,000 packets a second are enough to measure what one costs.
+    const LIVELY: Shape = Shape { interval: 30, keyframe: 300, picture: 300, pictures: 0 };
+    let settings = RelaySettings {
+        max_egress_cpu: Some(0.002),
+        silence_timeout: Duration::from_secs(120),
+        ..support::settings(2)
+    };
+    let relay = Relay::start(settings).unwrap();
+    let (stream, port) = support::stream(&relay, "demo");
+    let _publisher = Publisher::start(port, LIVELY);
+    let until = async |what: &str, done: &dyn Fn() -> bool| {
+        for _ in 0..400 {
+            if done() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{what}: {:?}", relay.capacity());
+    };
+    until("figures", &|| relay.capacity().workers.len() == 2).await;
+    assert!(!relay.capacity().full, "nobody watches yet");
+
+    let mut handles = Vec::new();
+    for viewers in 1..=2 {
+        let viewer = Viewer::by_offer(&relay, stream, Manners::default()).await.unwrap();
+        let (handle, seen) = viewer.watch(Duration::from_secs(1)).await;
+        assert!(seen.connected.is_some());
+        handles.push(handle);
+        let full = || relay.capacity().workers.iter().filter(|worker| worker.full).count();
+        until("full workers", &|| full() == viewers).await;
+    }
+    let sessions: Vec<u32> = relay.workers().iter().map(|worker| worker.sessions).collect();
+    assert_eq!(sessions, [1, 1], "the second viewer went where there was room");
+    assert_eq!(relay.watch_offer(stream, request()).await.err(), Some(WatchError::Overloaded));
+    let capacity = relay.capacity();
+    assert_eq!((capacity.full, capacity.limited_by, capacity.viewers), (true, Limit::Cpu, 2));
+    assert!(handles.iter().all(|handle| handle.is_connected() && handle.end_reason().is_none()));
+    assert!(relay.audience().refused.contains(&("overloaded", 1)));
+    assert_eq!(relay.audience().joins.count, 2);
+
+    drop(handles);
+    until("room again", &|| !relay.capacity().full).await;
+    assert!(relay.watch_offer(stream, request()).await.is_ok());
 }

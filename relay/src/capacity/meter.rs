@@ -102,11 +102,12 @@ impl Mean {
 }
 
 impl Meter {
-    /// Takes the next sample; `None` for the first one, and when no time has passed.
+    /// Takes the next sample; `None` when no time has passed since the last one. After the first there are no rates.
     pub(crate) fn take(&mut self, sample: Sample) -> Option<Readings> {
         let Some(last) = self.last.take() else {
+            let readings = without_rates(&sample);
             self.last = Some(sample);
-            return None;
+            return Some(readings);
         };
         let passed = sample.at.saturating_duration_since(last.at).as_secs_f64();
         if passed < 0.01 {
@@ -180,6 +181,23 @@ impl Meter {
             }
             _ => self.network = Mean::default(),
         }
+    }
+}
+
+fn without_rates(sample: &Sample) -> Readings {
+    let worker = |worker: &WorkerSnapshot| WorkerReadings {
+        sessions: worker.sessions,
+        gso: worker.gso,
+        ..WorkerReadings::default()
+    };
+    Readings {
+        viewers: sample.streams.iter().map(|stream| stream.viewers).sum(),
+        sessions: sample.sessions,
+        workers: sample.workers.iter().map(worker).collect(),
+        files: sample.files,
+        max_viewers: sample.max_viewers,
+        max_cpu: sample.max_cpu,
+        ..Readings::default()
     }
 }
 

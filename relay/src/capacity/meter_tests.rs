@@ -70,7 +70,7 @@ impl Machine {
         Self { now, meter: Meter::default(), sample, us_per_packet, us_per_join: 200.0, replayed: 330 }
     }
 
-    /// A second in which so many came to each worker. None for the first one.
+    /// A second in which so many came to each worker.
     fn second(&mut self, joins: u32) -> Option<Verdict> {
         self.now += Duration::from_secs(1);
         let sample = &mut self.sample;
