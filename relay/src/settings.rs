@@ -1,13 +1,14 @@
 //! The relay's knobs. Defaults work.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, Ipv4Addr},
     num::NonZeroUsize,
     ops::RangeInclusive,
     time::Duration,
 };
 
-use crate::RingLimits;
+use crate::{ChannelName, PlayoutSettings, RingLimits};
 
 /// Settings of a relay.
 #[derive(Clone, Debug)]
@@ -35,8 +36,10 @@ pub struct RelaySettings {
     /// A released RTP port stays bound this long before it is handed out again, so that stragglers of the
     /// old stream cannot reach the new one.
     pub port_rest: Duration,
-    /// Upper bound told to viewers for their playout delay.
-    pub playout_delay_max: Duration,
+    /// How long viewers' browsers may hold pictures back.
+    pub playout: PlayoutSettings,
+    /// The same for channels that have their own.
+    pub channel_playout: HashMap<ChannelName, PlayoutSettings>,
     /// Viewers at once, all streams together. Each costs about a kilobyte here and a stream's bitrate on the
     /// network.
     pub max_viewers: u32,
@@ -87,7 +90,8 @@ impl Default for RelaySettings {
             stun_server: None,
             idle_timeout: Duration::from_secs(60),
             port_rest: Duration::from_secs(5),
-            playout_delay_max: Duration::from_millis(500),
+            playout: PlayoutSettings::default(),
+            channel_playout: HashMap::new(),
             max_viewers: 10_000,
             max_egress_cpu: Some(0.9),
             max_pending_per_address: 50,

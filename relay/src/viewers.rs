@@ -4,7 +4,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use heliograph_edge::{
@@ -17,7 +17,7 @@ use rand::{Rng, RngExt};
 use tokio::sync::watch;
 
 use crate::{
-    CloseReason, CodecParameters, Relay, StreamId, Track, ViewerId,
+    CloseReason, CodecParameters, PlayoutDelay, PlayoutSettings, Relay, StreamId, Track, ViewerId,
     audience::{Audience, Refused},
     egress::Egress,
     stream::LiveStream,
@@ -103,6 +103,10 @@ pub struct ViewerHandle {
     /// Of interest when ICE restarts.
     settled: Option<Box<Settled>>,
     missing: Vec<Codec>,
+    /// What holds on the channel.
+    playout_settings: PlayoutSettings,
+    /// What the viewer's packets carry, or will.
+    playout: PlayoutDelay,
 }
 
 /// What we told the viewer, while its answer is awaited.
@@ -120,7 +124,6 @@ struct Ours {
     video: Option<VideoSource>,
     audio: Option<AudioSource>,
     codecs: Vec<Codec>,
-    playout_delay_max: u16,
 }
 
 struct Settled {
@@ -212,6 +215,7 @@ impl Relay {
         // From here on nothing waits, so the slot cannot be left behind by a cancelled future.
         let slot = worker.take_slot();
         let ours = self.describe_ours(&live, Route { worker: worker.index, slot }, candidates);
+        let playout_settings = self.playout_of(&live);
         let mailbox = Arc::new(Mailbox::default());
         let viewer = Box::new(Viewer {
             id,
@@ -246,8 +250,16 @@ impl Relay {
             proposal: None,
             settled: None,
             missing: Vec::new(),
+            playout_settings,
+            playout: playout_settings.usual,
         };
         Ok((handle, Box::new(Proposal { identity, ours })))
+    }
+
+    fn playout_of(&self, live: &LiveStream) -> PlayoutSettings {
+        let settings = self.settings();
+        let own = live.channel().and_then(|channel| settings.channel_playout.get(&channel).copied());
+        own.unwrap_or(settings.playout)
     }
 
     fn describe_ours(&self, live: &LiveStream, route: Route, candidates: Vec<SocketAddr>) -> Ours {
@@ -268,7 +280,6 @@ impl Relay {
             video: has(Codec::H264).then_some(VideoSource { profile_level_id, ssrc: video_ssrc, rtx_ssrc }),
             audio: has(Codec::Opus).then_some(AudioSource { ssrc: audio_ssrc }),
             codecs,
-            playout_delay_max: (self.settings().playout_delay_max.as_millis() / 10).min(0xfff) as u16,
         }
     }
 }
@@ -342,6 +353,26 @@ impl ViewerHandle {
         Ok(body)
     }
 
+    /// The viewer's wish for its playout delay, moved into what the channel permits; `None`: what is usual there.
+    /// Its packets carry what is returned from the next frame on, without a new negotiation.
+    pub fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> PlayoutDelay {
+        let playout = self.playout_settings.grant(wish);
+        if playout != self.playout {
+            self.playout = playout;
+            // Before the answer the worker knows nothing of it.
+            if self.settled.is_some() {
+                self.worker.send(Command::Playout { slot: self.slot, id: self.id, playout });
+            }
+        }
+        playout
+    }
+
+    /// The most that this viewer may ask for.
+    #[must_use]
+    pub const fn playout_limit(&self) -> Duration {
+        self.playout_settings.limit
+    }
+
     /// Ends the session; [`ViewerHandle::next_event`] will tell.
     pub fn close(&self, reason: CloseReason) {
         self.worker.send(Command::Close { slot: self.slot, id: self.id, reason });
@@ -398,7 +429,7 @@ impl ViewerHandle {
             video: negotiated.video.clone(),
             audio: negotiated.audio.clone(),
             cname: ours.cname.into(),
-            playout_delay_max: ours.playout_delay_max,
+            playout: self.playout,
         });
         let handshake = self.egress.handshakes.begin(
             self.id,

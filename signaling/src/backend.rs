@@ -1,9 +1,11 @@
 //! What signaling needs from a relay, as a trait: its tests put a scripted relay in place of one with sockets,
 //! threads and handshakes.
 
+use std::time::Duration;
+
 use heliograph_relay::{
-    Allocator, BoxFuture, Capacity, CloseReason, Relay, StreamId, StreamSnapshot, ViewerEvent, ViewerHandle,
-    WatchError, WatchRequest,
+    Allocator, BoxFuture, Capacity, CloseReason, PlayoutDelay, Relay, StreamId, StreamSnapshot, ViewerEvent,
+    ViewerHandle, WatchError, WatchRequest,
 };
 use tokio::sync::watch;
 
@@ -33,6 +35,9 @@ pub(crate) trait Viewer: Send {
     fn remote_candidate(&mut self, candidate: &str) -> Result<(), WatchError>;
     /// The viewer restarts ICE under a new name; returns our side of the restart, as a fragment (RFC 8840).
     fn restart(&mut self, ufrag: &str) -> Result<String, WatchError>;
+    /// A wish for the playout delay (`None`: what is usual); returns what holds from the next frame on, and the
+    /// most that may be asked for.
+    fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> (PlayoutDelay, Duration);
     fn close(&mut self, reason: CloseReason);
     /// The next thing that happened, `None` when nothing can any more. Safe to drop and ask again.
     fn next_event(&mut self) -> BoxFuture<'_, Option<ViewerEvent>>;
@@ -89,6 +94,10 @@ impl Viewer for ViewerHandle {
 
     fn restart(&mut self, ufrag: &str) -> Result<String, WatchError> {
         ViewerHandle::ice_restart(self, ufrag)
+    }
+
+    fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> (PlayoutDelay, Duration) {
+        (ViewerHandle::set_playout(self, wish), self.playout_limit())
     }
 
     fn close(&mut self, reason: CloseReason) {

@@ -8,7 +8,7 @@ use axum::{
 };
 
 /// Response headers that a page may read.
-const EXPOSED: &str = "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After";
+const EXPOSED: &str = "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Playout-Delay";
 /// Request headers that a page may send. `Authorization` must be named: `*` does not cover it.
 const ALLOWED: &str = "Content-Type, Accept, Authorization, If-Match, Last-Event-ID";
 /// How long a browser may remember the answer to a preflight, in seconds.

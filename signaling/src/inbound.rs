@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use heliograph_relay::PlayoutDelay;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::messages::{IceCandidate, SdpKind, SessionDescription};
+use crate::{
+    messages::{IceCandidate, PlayoutWish, SdpKind, SessionDescription},
+    playout,
+};
 
 /// A message from a viewer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub(crate) enum Inbound {
     Answer(String),
     /// The `candidate` string; empty at the end of the candidates.
     Candidate(String),
+    /// A wish for the playout delay; none: what is usual.
+    Playout(Option<PlayoutDelay>),
     /// An event that we do not know: newer pages may say more than we understand.
     Unknown,
 }
@@ -39,6 +45,10 @@ pub(crate) fn parse(message: &[u8]) -> Result<Inbound, String> {
         "candidate" => match serde_json::from_value::<Option<IceCandidate>>(data) {
             Ok(candidate) => Ok(Inbound::Candidate(candidate.unwrap_or_default().candidate)),
             Err(error) => Err(format!("the candidate is not understood: {error}")),
+        },
+        "playout" => match serde_json::from_value::<Option<PlayoutWish>>(data) {
+            Ok(wish) => Ok(Inbound::Playout(wish.map(playout::checked).transpose()?)),
+            Err(error) => Err(format!("the playout delay is not understood: {error}")),
         },
         _ => Ok(Inbound::Unknown),
     }
@@ -80,6 +90,7 @@ mod tests {
 
     #[test]
     fn messages_as_pages_send_them() {
+        let delay = |min, max| PlayoutDelay::new(Duration::from_millis(min), Duration::from_millis(max));
         for (text, wanted) in [
             (r#"{"event":"answer","data":{"type":"answer","sdp":"v=0"}}"#, Inbound::Answer("v=0".into())),
             (
@@ -89,6 +100,12 @@ mod tests {
             (r#"{"event":"candidate","data":{"candidate":""}}"#, Inbound::Candidate(String::new())),
             (r#"{"event":"candidate","data":null}"#, Inbound::Candidate(String::new())),
             (r#"{"event":"candidate"}"#, Inbound::Candidate(String::new())),
+            (r#"{"event":"playout","data":{"max_ms":2000}}"#, Inbound::Playout(Some(delay(0, 2000)))),
+            (
+                r#"{"event":"playout","data":{"min_ms":50,"max_ms":60}}"#,
+                Inbound::Playout(Some(delay(50, 60))),
+            ),
+            (r#"{"event":"playout","data":null}"#, Inbound::Playout(None)),
             (r#"{"event":"applause","data":[1,2]}"#, Inbound::Unknown),
             (r#"{"data":{}}"#, Inbound::Unknown),
             ("{}", Inbound::Unknown),
@@ -110,6 +127,11 @@ mod tests {
             r#"{"event":"answer","data":{"type":"offer","sdp":"v=0"}}"#,
             r#"{"event":"answer","data":{"type":"answer","sdp":7}}"#,
             r#"{"event":"candidate","data":"candidate:1"}"#,
+            r#"{"event":"playout","data":{}}"#,
+            r#"{"event":"playout","data":{"min_ms":2,"max_ms":1}}"#,
+            r#"{"event":"playout","data":{"max_ms":40951}}"#,
+            r#"{"event":"playout","data":{"max_ms":-1}}"#,
+            r#"{"event":"playout","data":{"max_ms":0.5}}"#,
             r#"{"event":"candidate","data":{"candidate":7}}"#,
         ] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
@@ -134,7 +156,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_looks_like_a_message_panics(event in "answer|candidate|x", data in ".{0,80}") {
+        fn nothing_that_looks_like_a_message_panics(event in "answer|candidate|playout|x", data in ".{0,80}") {
             let _ = parse(format!(r#"{{"event":"{event}","data":{data}}}"#).as_bytes());
         }
     }

@@ -14,6 +14,7 @@ mod cors;
 mod directory;
 mod inbound;
 pub mod messages;
+mod playout;
 mod problem;
 mod query;
 mod settings;

@@ -21,6 +21,8 @@ pub enum ServerMessage {
     Info(ViewerCount),
     /// What the watched channel or port is doing now.
     State(StateChange),
+    /// The playout delay in force: the answer to the viewer's own `playout`, and with each new offer after one.
+    Playout(PlayoutRange),
     /// Something went wrong. The connection goes on unless `close` follows.
     Error(Notice),
     /// The server is about to close this socket, and why. Always comes before the close frame.
@@ -38,6 +40,8 @@ pub enum ViewerMessage {
     /// the server learns the viewer's address from the viewer's own connectivity checks. `null` (the end of the
     /// candidates) is allowed.
     Candidate(Option<IceCandidate>),
+    /// How long the browser may hold pictures back, for this socket; `null`: what is usual on the channel.
+    Playout(Option<PlayoutWish>),
 }
 
 /// `RTCSessionDescriptionInit`.
@@ -86,6 +90,30 @@ pub struct IceCandidate {
 pub struct ViewerCount {
     /// People watching this stream, oneself included.
     pub no_connections: u32,
+}
+
+/// The data of `playout` from a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct PlayoutWish {
+    /// Lower bound, in milliseconds.
+    #[serde(default)]
+    #[cfg_attr(test, ts(as = "Option<u32>", optional))]
+    pub min_ms: u32,
+    /// Upper bound, in milliseconds: not below the lower one, at most 40950.
+    pub max_ms: u32,
+}
+
+/// The data of `playout` from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct PlayoutRange {
+    /// Lower bound, in milliseconds.
+    pub min_ms: u32,
+    /// Upper bound, in milliseconds.
+    pub max_ms: u32,
+    /// The most that may be asked for on this channel, in milliseconds.
+    pub limit_ms: u32,
 }
 
 /// The data of `state`.

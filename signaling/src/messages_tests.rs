@@ -42,6 +42,8 @@ fn typescript() -> String {
         SdpKind,
         IceCandidate,
         ViewerCount,
+        PlayoutWish,
+        PlayoutRange,
         StateChange,
         ChannelState,
         Notice,
@@ -107,6 +109,10 @@ fn the_new_server_messages() {
             name: None,
         }),
         &json!({"event": "state", "data": {"state": "live", "channel": "den", "port": 24000}}),
+    );
+    check(
+        &ServerMessage::Playout(PlayoutRange { min_ms: 0, max_ms: 2000, limit_ms: 4000 }),
+        &json!({"event": "playout", "data": {"min_ms": 0, "max_ms": 2000, "limit_ms": 4000}}),
     );
     let notice = Notice { code: "stream_ended".into(), message: "the stream has ended".into() };
     let data = json!({"code": "stream_ended", "message": "the stream has ended"});

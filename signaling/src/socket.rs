@@ -14,7 +14,9 @@ use std::{
 };
 
 use axum::extract::ws::{WebSocket, close_code};
-use heliograph_relay::{ChannelName, CloseReason, StreamId, ViewerEvent, WatchError, WatchRequest};
+use heliograph_relay::{
+    ChannelName, CloseReason, PlayoutDelay, StreamId, ViewerEvent, WatchError, WatchRequest,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout},
@@ -29,6 +31,7 @@ use crate::{
     directory::{Brief, Listing},
     inbound::{Budget, Inbound, parse},
     messages::{ChannelState, Notice, SdpKind, ServerMessage, SessionDescription, StateChange, ViewerCount},
+    playout,
     query::Target,
     wire::{End, Frame, Goodbye, Wire},
 };
@@ -82,6 +85,8 @@ struct Session {
     ended: Option<StreamId>,
     /// Too many from this address are joining: when to try again, and until when.
     crowd: Option<Crowd>,
+    /// The viewer's wish for its playout delay, once it has one.
+    playout: Option<Option<PlayoutDelay>>,
     budget: Budget,
     heard: Instant,
     ping_at: Instant,
@@ -123,6 +128,7 @@ impl Session {
             watching: None,
             ended: None,
             crowd: None,
+            playout: None,
             budget: Budget::new(now),
             heard: now,
             ping_at: now + app.settings.ping_interval,
@@ -219,6 +225,10 @@ impl Session {
         let Frame::Message(message) = frame else { return Ok(()) };
         let inbound = parse(&message)
             .map_err(|why| End::Say(Goodbye::refused("bad_message", why).status(close_code::INVALID)))?;
+        if let Inbound::Playout(wish) = inbound {
+            self.playout = Some(wish);
+            return self.apply_playout().await;
+        }
         // What belongs to a session that has just ended is late, not wrong.
         let Some(watching) = &mut self.watching else { return Ok(()) };
         match inbound {
@@ -234,7 +244,7 @@ impl Session {
                 .viewer
                 .remote_candidate(&candidate)
                 .map_err(|error| End::Say(refusal("bad_candidate", &error))),
-            Inbound::Unknown => Ok(()),
+            Inbound::Playout(_) | Inbound::Unknown => Ok(()),
         }
     }
 
@@ -358,7 +368,10 @@ impl Session {
             Ok((viewer, sdp)) => {
                 self.crowd = None;
                 self.watching = Some(Watching { viewer, stream, offered: Instant::now(), answered: false });
-                self.wire.send(&ServerMessage::Offer(SessionDescription { kind: SdpKind::Offer, sdp })).await
+                self.wire
+                    .send(&ServerMessage::Offer(SessionDescription { kind: SdpKind::Offer, sdp }))
+                    .await?;
+                self.apply_playout().await
             }
             Err(WatchError::TooManyPending) => self.wait_for_the_crowd(now),
             Err(error) => match &self.target {
@@ -371,6 +384,13 @@ impl Session {
                 _ => Err(End::Say(refusal("internal", &error))),
             },
         }
+    }
+
+    /// Passes the viewer's wish, if any, to its session, if any, and says what is in force.
+    async fn apply_playout(&mut self) -> Result<(), End> {
+        let (Some(wish), Some(watching)) = (self.playout, &mut self.watching) else { return Ok(()) };
+        let range = playout::apply(&mut *watching.viewer, wish);
+        self.wire.send(&ServerMessage::Playout(range)).await
     }
 
     /// A crowd behind one address (a school, a reverse proxy) comes in one after the other.

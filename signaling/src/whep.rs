@@ -22,6 +22,8 @@ use crate::{
     body::read_text,
     client::Client,
     cors,
+    messages::PlayoutRange,
+    playout,
     problem::Refusal,
     query::{Pairs, stream_by_port},
     whep_sessions::{Condition, Patched, SessionId},
@@ -36,6 +38,9 @@ const JOIN_LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// The playout delay in force, in milliseconds.
+const PLAYOUT_DELAY: HeaderName = HeaderName::from_static("playout-delay");
 
 /// An address that viewers post their offers to.
 pub(crate) fn endpoint<H, T>(join: H) -> MethodRouter<Arc<App>>
@@ -61,13 +66,14 @@ pub(crate) async fn join_channel(
     State(app): State<Arc<App>>,
     client: Client,
     Path(channel): Path<String>,
+    Query(pairs): Pairs,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
     let stream =
         ChannelName::new(channel).ok().and_then(|channel| app.backend.stream_by_channel(channel.as_str()));
     let stream = stream.ok_or_else(not_live)?.id;
-    join(&app, client, stream, &headers, body).await
+    join(&app, client, stream, &pairs, &headers, body).await
 }
 
 /// `POST /whep?port=N`; also `?channel=NAME`, as on the WebSocket.
@@ -83,13 +89,14 @@ pub(crate) async fn join_by_query(
         None => stream_by_port(&app, &pairs),
     };
     let stream = stream.ok_or_else(not_live)?.id;
-    join(&app, client, stream, &headers, body).await
+    join(&app, client, stream, &pairs, &headers, body).await
 }
 
 async fn join(
     app: &App,
     client: Client,
     stream: StreamId,
+    pairs: &[(String, String)],
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
@@ -106,11 +113,14 @@ async fn join(
             "the answer is application/sdp",
         ));
     }
+    let playout =
+        playout::asked(pairs).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", why))?;
     let offer = read_text(body, &app.settings).await?;
     let request = WatchRequest { local_ip: client.local, remote: client.ip, transport: "whep" };
     let joined = timeout(JOIN_LIMIT, app.backend.watch_answer(stream, request, &offer)).await;
     let joined = joined.unwrap_or_else(|_| Err(WatchError::Internal("no answer in time".to_owned())));
-    let (viewer, answer) = joined.map_err(|error| refusal(&error))?;
+    let (mut viewer, answer) = joined.map_err(|error| refusal(&error))?;
+    let PlayoutRange { min_ms, max_ms, limit_ms } = playout::apply(&mut *viewer, playout);
     let (id, tag) = app.whep.start(viewer, client, stream, &offer);
 
     let mut response = (StatusCode::CREATED, answer).into_response();
@@ -120,6 +130,7 @@ async fn join(
     headers.insert(header::LOCATION, ascii(&format!("/whep/session/{id}")));
     headers.insert(header::ETAG, ascii(&tag));
     headers.insert(ACCEPT_PATCH, HeaderValue::from_static(FRAGMENT));
+    headers.insert(PLAYOUT_DELAY, ascii(&format!("min={min_ms}, max={max_ms}, limit={limit_ms}")));
     for server in &app.settings.ice_servers {
         if let Ok(link) = HeaderValue::from_str(&format!("<{server}>; rel=\"ice-server\"")) {
             headers.append(header::LINK, link);

@@ -1,14 +1,18 @@
 //! Settings: read from file, environment and flags, checked once, handed to the parts in small pieces.
 
 mod options;
+mod playout;
 mod ranges;
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+
+use heliograph_relay::{ChannelName, PlayoutSettings};
 
 pub(crate) use options::Options;
 pub(crate) use ranges::PortRange;
@@ -90,8 +94,10 @@ pub(crate) struct Settings {
     pub idle_timeout: Duration,
     /// Rest of a released port.
     pub port_rest: Duration,
-    /// Upper limit of the playout-delay extension.
-    pub playout_delay_max: Duration,
+    /// How long viewers' browsers may hold pictures back.
+    pub playout: PlayoutSettings,
+    /// The same for channels that have their own.
+    pub channel_playout: HashMap<ChannelName, PlayoutSettings>,
     /// Bound on viewers.
     pub max_viewers: u32,
     /// Share of a core, 0 to 1, after which an egress worker takes no more viewers.
@@ -181,6 +187,11 @@ impl Settings {
             Some(n) if n > 1024 => bail!("workers = {n}: more than 1024"),
             other => other.and_then(std::num::NonZeroUsize::new),
         };
+        let (playout, channel_playout) = playout::settings(
+            options.playout_delay_max_ms,
+            options.playout_delay_limit_ms,
+            options.channel.as_deref().unwrap_or_default(),
+        )?;
         // ITG spells "no value" as the word none.
         let none = |value: &String| !value.is_empty() && value != "none";
         Ok(Settings {
@@ -231,7 +242,8 @@ impl Settings {
             pin_workers: options.pin_workers.unwrap_or(false),
             idle_timeout: seconds(options.idle_timeout_s, 60),
             port_rest: seconds(options.port_rest_s, 5),
-            playout_delay_max: Duration::from_millis(options.playout_delay_max_ms.unwrap_or(500)),
+            playout,
+            channel_playout,
             max_viewers: options.max_viewers.unwrap_or(20_000),
             max_egress_cpu: match options.max_egress_cpu_percent.unwrap_or(90) {
                 0 | 100 => None,
@@ -264,17 +276,8 @@ impl Settings {
             let seconds = value.as_secs();
             ensure!((low..=high).contains(&seconds), "{name} = {seconds}: outside {low} to {high} seconds");
         }
-        for (name, value, low, high) in [
-            ("uplink_hold_ms", self.uplink_hold, 0, 2_000),
-            // Twelve bits of 10 ms are what the extension can say.
-            ("playout_delay_max_ms", self.playout_delay_max, 0, 40_950),
-        ] {
-            let millis = value.as_millis();
-            ensure!(
-                (low..=high).contains(&millis),
-                "{name} = {millis}: outside {low} to {high} milliseconds"
-            );
-        }
+        let hold = self.uplink_hold.as_millis();
+        ensure!(hold <= 2_000, "uplink_hold_ms = {hold}: outside 0 to 2000 milliseconds");
         for (name, value) in [
             ("max_viewers", self.max_viewers as usize),
             ("max_pending_per_address", self.max_pending_per_address as usize),

@@ -160,9 +160,12 @@ pub(crate) struct Options {
     /// Seconds a released port rests before it is used again [default: 5]
     #[arg(long, env = "HELIOGRAPH_PORT_REST_S", value_name = "SECONDS", help_heading = "Relay")]
     pub port_rest_s: Option<u64>,
-    /// Most milliseconds a viewer's browser may hold pictures back (playout-delay) [default: 500]
+    /// Most milliseconds a viewer's browser holds pictures back (playout-delay) unless it asks for more [default: 500]
     #[arg(long, env = "HELIOGRAPH_PLAYOUT_DELAY_MAX_MS", value_name = "MS", help_heading = "Relay")]
     pub playout_delay_max_ms: Option<u64>,
+    /// Most milliseconds that a viewer may ask for [default: 4000]
+    #[arg(long, env = "HELIOGRAPH_PLAYOUT_DELAY_LIMIT_MS", value_name = "MS", help_heading = "Relay")]
+    pub playout_delay_limit_ms: Option<u64>,
     /// Most viewers at once [default: 20000]
     #[arg(long, env = "HELIOGRAPH_MAX_VIEWERS", value_name = "N", help_heading = "Relay")]
     pub max_viewers: Option<u32>,
@@ -172,6 +175,23 @@ pub(crate) struct Options {
     /// Most viewer sessions of one address that have not connected yet [default: 50]
     #[arg(long, env = "HELIOGRAPH_MAX_PENDING_PER_ADDRESS", value_name = "N", help_heading = "Relay")]
     pub max_pending_per_address: Option<u32>,
+    /// `[[channel]]` in the file: what single channels have of their own
+    #[arg(skip)]
+    pub channel: Option<Vec<ChannelOptions>>,
+}
+
+/// One `[[channel]]` of the settings file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChannelOptions {
+    /// Its name.
+    pub name: String,
+    /// Fewest milliseconds that viewers' browsers hold pictures back.
+    pub playout_delay_min_ms: Option<u64>,
+    /// Most milliseconds, unless a viewer asks for more.
+    pub playout_delay_max_ms: Option<u64>,
+    /// Most milliseconds that a viewer may ask for.
+    pub playout_delay_limit_ms: Option<u64>,
 }
 
 /// Variables of Project Lightspeed and ITG that stand in for a setting which neither a flag nor a
@@ -247,8 +267,8 @@ impl Options {
             ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, publisher_grace_s, no_media_s, take_over,
             uplink_hold_ms, relay_url, relay_rtp_addr, relay_token_file, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,
-            idle_timeout_s, port_rest_s, playout_delay_max_ms, max_viewers,
-            max_egress_cpu_percent, max_pending_per_address,
+            idle_timeout_s, port_rest_s, playout_delay_max_ms, playout_delay_limit_ms, max_viewers,
+            max_egress_cpu_percent, max_pending_per_address, channel,
         })
     }
 }

@@ -39,6 +39,9 @@ fn what_is_wrong_is_named() {
         ("publisher_grace_s = 4000", "publisher_grace_s"),
         ("no_media_s = 1", "no_media_s"),
         ("playout_delay_max_ms = 50000", "playout_delay_max_ms"),
+        ("playout_delay_max_ms = 5000\nplayout_delay_limit_ms = 4000", "playout_delay_limit_ms"),
+        ("[[channel]]\nname = 'a'\nplayout = 1", "playout"),
+        ("[[channel]]\nplayout_delay_max_ms = 1", "name"),
         ("workers = 0", "workers"),
         ("workers = 3\nports = '20000-20001'", "workers"),
         ("max_viewers = 0", "max_viewers"),
@@ -94,7 +97,7 @@ fn the_example_file_is_complete_and_right() {
     let active: String = example
         .lines()
         .filter_map(|line| line.strip_prefix('#'))
-        .filter(|line| line.contains(" = ") && !line.starts_with(' '))
+        .filter(|line| (line.contains(" = ") || line.starts_with("[[")) && !line.starts_with(' '))
         .fold(String::new(), |text, line| text + line + "\n");
     let shown: toml::Table = active.parse().unwrap();
     // Two services cannot decide at once, and files need not exist for this test.

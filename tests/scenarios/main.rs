@@ -9,6 +9,7 @@
 mod crowd;
 mod end_to_end;
 mod faults;
+mod figures;
 mod hostile;
 mod idle;
 mod joining;

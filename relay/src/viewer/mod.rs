@@ -2,6 +2,7 @@
 //! randomness come in as arguments, what goes out lies in the worker's outbox.
 
 pub(crate) mod cursor;
+mod extensions;
 pub(crate) mod keyframe;
 pub(crate) mod mailbox;
 pub(crate) mod pace;
@@ -26,7 +27,7 @@ use self::{
     player::{Player, PlayerMedia},
 };
 use crate::{
-    CloseReason, StreamId,
+    CloseReason, PlayoutDelay, StreamId,
     audience::{Seat, WaitingSeat},
     handshake::HandshakeLink,
 };
@@ -104,6 +105,15 @@ impl Viewer {
         match stage {
             Stage::Signaling { early } => early,
             _ => Vec::new(),
+        }
+    }
+
+    /// Another playout delay. Before the answer there is nothing to change: it comes with that.
+    pub(crate) fn set_playout(&mut self, playout: PlayoutDelay) {
+        match &mut self.stage {
+            Stage::Signaling { .. } => {}
+            Stage::Handshaking { media } => media.playout = playout,
+            Stage::Playing(player) => player.set_playout(playout),
         }
     }
 

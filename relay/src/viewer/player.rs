@@ -19,7 +19,7 @@ use super::{
     track::{Put, RtxSender, TrackSender},
 };
 use crate::{
-    Track, TrackClock, TrackRing,
+    PlayoutDelay, Track, TrackClock, TrackRing,
     worker::{outbox::Lane, stream::LatePackets},
 };
 
@@ -81,8 +81,7 @@ pub(crate) struct PlayerMedia {
     pub(crate) video: Option<NegotiatedTrack>,
     pub(crate) audio: Option<NegotiatedTrack>,
     pub(crate) cname: Box<str>,
-    /// In units of 10 ms.
-    pub(crate) playout_delay_max: u16,
+    pub(crate) playout: PlayoutDelay,
 }
 
 #[derive(Debug)]
@@ -125,7 +124,7 @@ impl Player {
     /// # Errors
     /// Never for keys that came out of a handshake.
     pub(crate) fn new(media: PlayerMedia, keys: &SrtpKeys, rng: &mut impl Rng) -> Result<Self, SrtpError> {
-        let max = media.playout_delay_max;
+        let playout = media.playout;
         let mut first_seq = || rng.random_range(0..1 << 15);
         Ok(Self {
             sealer: RtpSealer::new(&keys.local)?,
@@ -133,14 +132,14 @@ impl Player {
             rtcp_opener: RtcpOpener::new(&keys.remote)?,
             video: media.video.map(|track| Video {
                 rtx: RtxSender::new(&track, first_seq()),
-                sender: TrackSender::new(&track, first_seq(), max, false),
+                sender: TrackSender::new(&track, first_seq(), playout, false),
                 phase: Phase::AwaitingKeyframe,
                 resends: Resends::new(),
                 requests: Requests::default(),
                 last_fir: None,
                 settled: None,
             }),
-            audio: media.audio.map(|track| TrackSender::new(&track, first_seq(), max, true)),
+            audio: media.audio.map(|track| TrackSender::new(&track, first_seq(), playout, true)),
             cname: media.cname,
             round_trip: None,
             late_seen: 0,
@@ -159,6 +158,16 @@ impl Player {
         }
         if let Some(video) = &mut self.video {
             video.replay(now, stream.ring(Track::Video));
+        }
+    }
+
+    /// Another playout delay, from the next frame on.
+    pub(crate) fn set_playout(&mut self, playout: PlayoutDelay) {
+        if let Some(video) = &mut self.video {
+            video.sender.set_playout(playout);
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.set_playout(playout);
         }
     }
 

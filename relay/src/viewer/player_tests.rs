@@ -89,7 +89,7 @@ impl World {
             video: Some(track(VIDEO, VIDEO_PT, rtx)),
             audio: Some(track(AUDIO, 111, false)),
             cname: "cname".into(),
-            playout_delay_max: 50,
+            playout: PlayoutDelay::new(Duration::ZERO, Duration::from_millis(500)),
         };
         let player = Player::new(media, &keys, &mut StdRng::seed_from_u64(seed)).unwrap();
         let mut stream = WorkerStream::new(RingLimits::default());
@@ -692,5 +692,52 @@ fn random_lives() {
         seen.extend(world.got());
         let newest = world.next[0] - 1;
         assert!(seen.iter().any(|got| got.ssrc == VIDEO && got.ring == newest), "seed {seed}");
+    }
+}
+
+/// The upper bound of the playout delay in a packet, in steps of 10 ms.
+fn playout_max(got: &Got) -> u8 {
+    assert_eq!(got.sealed[12..14], [0xbe, 0xde]);
+    assert_eq!(got.sealed[16..18], [0x32, 0]);
+    got.sealed[19]
+}
+
+#[test]
+fn another_playout_delay_begins_with_a_frame_and_what_was_sent_stays_what_it_was() {
+    for rtx in [true, false] {
+        let mut world = World::new(rtx);
+        world.past(5, 50, 5);
+        world.start();
+        world.pass(Duration::from_millis(500));
+        let before = world.got_video();
+        assert!(before.iter().all(|got| playout_max(got) == 50));
+
+        let picture = world.picture(false, 5);
+        world.publish(picture[..2].to_vec());
+        world.turns();
+        let wish = PlayoutDelay::new(Duration::ZERO, Duration::from_secs(2));
+        world.player.set_playout(wish);
+        world.publish(picture[2..].to_vec());
+        world.turns();
+        let during = world.got_video();
+        assert_eq!(during.iter().map(playout_max).collect::<Vec<_>>(), [50; 5], "in the middle of a frame");
+
+        let picture = world.picture(false, 5);
+        world.publish(picture);
+        world.sound();
+        world.turns();
+        let after = world.got();
+        assert_eq!(after.iter().map(playout_max).collect::<Vec<_>>(), [200; 6], "sound, too");
+
+        // Whoever asks for a packet from before gets it as it was; RTX has numbers of its own, and the newest delay.
+        world.nack(&[during[0].index, after[0].index]);
+        let again = world.got();
+        assert_eq!(again.len(), 2);
+        if rtx {
+            assert!(again.iter().all(|got| got.ssrc == RTX && playout_max(got) == 200));
+        } else {
+            assert_eq!(again[0].sealed, during[0].sealed);
+            assert_eq!(again[1].sealed, after[0].sealed);
+        }
     }
 }

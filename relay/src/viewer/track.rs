@@ -6,14 +6,15 @@ use heliograph_edge::{
 };
 use heliograph_media::{PayloadType, SeqNo, Ssrc};
 
-use super::cursor::{Cursor, OutSeq};
-use crate::{Packet, worker::outbox::Lane};
+use super::{
+    cursor::{Cursor, OutSeq},
+    extensions::Extensions,
+};
+use crate::{Packet, PlayoutDelay, worker::outbox::Lane};
 
 /// Longest header: fixed part, extension header, playout delay and a media id.
 const MAX_HEADER: usize = 12 + MAX_EXTENSION;
 const MAX_EXTENSION: usize = 20;
-/// Longer media ids (a viewer's offer may choose them) are not sent: SSRC and payload type tell as much.
-const MAX_MID: usize = 8;
 /// Longest datagram. Anything that came in over an Ethernet-sized hop fits.
 const MAX_DATAGRAM: usize = 2000;
 
@@ -30,20 +31,21 @@ pub(crate) enum Put {
 
 /// A header extension block (RFC 8285, one-byte form), ready to copy.
 #[derive(Clone, Copy, Debug)]
-struct Extension {
+pub(super) struct Extension {
     bytes: [u8; MAX_EXTENSION],
     len: u8,
 }
 
 impl Extension {
-    /// `playout` is the element's id and the upper bound in units of 10 ms.
-    fn new(playout: Option<(u8, u16)>, mid: Option<(u8, &[u8])>) -> Self {
+    pub(super) const EMPTY: Self = Self { bytes: [0; MAX_EXTENSION], len: 0 };
+
+    /// Each with its element's id, 1 to 14; a media id of at most 8 bytes.
+    pub(super) fn new(playout: Option<(u8, PlayoutDelay)>, mid: Option<(u8, &[u8])>) -> Self {
         let mut bytes = [0; MAX_EXTENSION];
         let mut len = 4;
-        if let Some((id, max)) = playout {
-            // Twelve bits for the minimum, which is always zero, twelve for the maximum.
-            let [high, low] = max.min(0xfff).to_be_bytes();
-            bytes[len..len + 4].copy_from_slice(&[id << 4 | 2, 0, high, low]);
+        if let Some((id, delay)) = playout {
+            bytes[len] = id << 4 | 2;
+            bytes[len + 1..len + 4].copy_from_slice(&delay.wire());
             len += 4;
         }
         if let Some((id, mid)) = mid {
@@ -52,14 +54,14 @@ impl Extension {
             len += 1 + mid.len();
         }
         if len == 4 {
-            return Self { bytes, len: 0 };
+            return Self::EMPTY;
         }
         let words = (len - 4).div_ceil(4);
         bytes[..4].copy_from_slice(&[0xbe, 0xde, 0, words as u8]);
         Self { bytes, len: 4 + 4 * words as u8 }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 }
@@ -101,13 +103,7 @@ pub(crate) struct TrackSender {
     ssrc: Ssrc,
     payload_type: PayloadType,
     cursor: Cursor,
-    extension: Extension,
-    /// With the media id, until the viewer has shown that it knows the SSRC.
-    extension_with_mid: Extension,
-    /// Packets below this number carry the media id. Kept for good: what is sent again under the same number
-    /// must be the same to the last byte.
-    mid_before: u64,
-    heard_of: bool,
+    extensions: Extensions,
     /// Every packet is a frame of its own.
     whole_frames: bool,
     /// Since the beginning, as sender reports count (wrapping).
@@ -116,29 +112,19 @@ pub(crate) struct TrackSender {
 }
 
 impl TrackSender {
-    /// `first_seq` is random below 2^15; `playout_delay_max` in units of 10 ms; `whole_frames`: every packet is a
-    /// frame of its own.
+    /// `first_seq` is random below 2^15; `whole_frames`: every packet is a frame of its own.
     pub(crate) fn new(
         track: &NegotiatedTrack,
         first_seq: u16,
-        playout_delay_max: u16,
+        playout: PlayoutDelay,
         whole_frames: bool,
     ) -> Self {
-        let playout =
-            track.playout_delay_ext.filter(|id| (1..15).contains(id)).map(|id| (id, playout_delay_max));
-        let mid = track.mid.as_deref().map(str::as_bytes);
-        let mid = match (track.mid_ext, mid) {
-            (Some(id @ 1..15), Some(mid)) if (1..=MAX_MID).contains(&mid.len()) => Some((id, mid)),
-            _ => None,
-        };
+        let mid = track.mid_ext.zip(track.mid.as_deref());
         Self {
             ssrc: track.ssrc,
             payload_type: track.payload_type,
             cursor: Cursor::new(first_seq),
-            extension: Extension::new(playout, None),
-            extension_with_mid: Extension::new(playout, mid),
-            mid_before: u64::MAX,
-            heard_of: false,
+            extensions: Extensions::new(track.playout_delay_ext, mid, playout),
             whole_frames,
             packets: 0,
             octets: 0,
@@ -168,15 +154,19 @@ impl TrackSender {
 
     /// A report names the SSRC: the viewer knows whose it is.
     pub(crate) const fn on_heard_of(&mut self) {
-        self.heard_of = true;
+        self.extensions.drop_mid();
+    }
+
+    /// Another playout delay, from the next frame on.
+    pub(crate) fn set_playout(&mut self, playout: PlayoutDelay) {
+        self.extensions.set_playout(playout);
     }
 
     /// Sends the next packet and moves the cursor behind it.
     pub(crate) fn send(&mut self, packet: &Packet, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
         let out = self.cursor.peek(packet.seq);
-        if self.heard_of && self.mid_before == u64::MAX && (packet.frame_start || self.whole_frames) {
-            // At a frame's first packet, so that all packets of a frame are of one size.
-            self.mid_before = out.0;
+        if self.extensions.is_pending() && (packet.frame_start || self.whole_frames) {
+            self.extensions.advance(out);
         }
         let put = self.put(packet, out, sealer, lane);
         if put != Put::Full {
@@ -210,7 +200,10 @@ impl TrackSender {
     }
 
     fn put(&self, packet: &Packet, out: OutSeq, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
-        let extension = if out.0 < self.mid_before { &self.extension_with_mid } else { &self.extension };
+        let Some(extension) = self.extensions.of(out) else {
+            lane.counters.resend_gone += 1;
+            return Put::Never;
+        };
         let header = Header::new(self.payload_type, self.ssrc, out, packet, extension);
         seal(&header, out, [&[], &packet.payload], sealer, lane)
     }
@@ -257,7 +250,7 @@ impl RtxSender {
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
-        let header = Header::new(self.payload_type, self.ssrc, self.next, packet, &track.extension);
+        let header = Header::new(self.payload_type, self.ssrc, self.next, packet, track.extensions.plain());
         let number = original.wire().0.to_be_bytes();
         let put = seal(&header, self.next, [&number, &packet.payload], sealer, lane);
         if put != Put::Full {
@@ -292,9 +285,11 @@ fn seal(header: &Header, out: OutSeq, parts: [&[u8]; 2], sealer: &RtpSealer, lan
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    type Case = (Option<(u8, u16)>, Option<(u8, &'static [u8])>, &'static [u8]);
+    type Case = (Option<(u8, u64)>, Option<(u8, &'static [u8])>, &'static [u8]);
 
     #[test]
     fn extension_blocks() {
@@ -314,7 +309,9 @@ mod tests {
             ),
         ];
         for (playout, mid, expected) in cases {
-            assert_eq!(&Extension::new(*playout, *mid).bytes(), expected, "{playout:?} {mid:?}");
+            let delay =
+                |(id, steps)| (id, PlayoutDelay::new(Duration::ZERO, Duration::from_millis(10 * steps)));
+            assert_eq!(&Extension::new(playout.map(delay), *mid).bytes(), expected, "{playout:?} {mid:?}");
         }
     }
 }

@@ -240,6 +240,11 @@ impl Worker {
                 Command::Handshake { slot, id, datagrams, outcome } => {
                     self.on_handshake(now, slot, id, &datagrams, outcome);
                 }
+                Command::Playout { slot, id, playout } => {
+                    if let Some(viewer) = self.viewer(slot, id) {
+                        viewer.set_playout(playout);
+                    }
+                }
                 Command::Close { slot, id, reason } => {
                     if self.viewer(slot, id).is_some() {
                         self.remove(slot, reason);

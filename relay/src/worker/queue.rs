@@ -14,7 +14,7 @@ use heliograph_edge::ice::IceCredentials;
 
 use super::stats::{Published, WorkerSnapshot};
 use crate::{
-    CloseReason, FeedBatch, FeedItem, FeedSink, StreamId, ViewerId,
+    CloseReason, FeedBatch, FeedItem, FeedSink, PlayoutDelay, StreamId, ViewerId,
     handshake::{HandshakeLink, Outcome},
     stream::LiveStream,
     sys::poll::Waker,
@@ -57,6 +57,12 @@ pub(crate) enum Command {
         id: ViewerId,
         datagrams: Vec<Vec<u8>>,
         outcome: Option<Outcome>,
+    },
+    /// The viewer's browser may hold pictures back so long.
+    Playout {
+        slot: u32,
+        id: ViewerId,
+        playout: PlayoutDelay,
     },
     Close {
         slot: u32,

@@ -10,8 +10,9 @@ use std::{
 
 use heliograph_media::{Codec, MediaKind};
 use heliograph_relay::{
-    AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, StreamId, StreamRequest,
-    StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent, WatchError, WatchRequest,
+    AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, PlayoutDelay, PlayoutSettings,
+    StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent, WatchError,
+    WatchRequest,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -45,6 +46,7 @@ pub(super) struct FakeViewer {
     pub(super) answers: Mutex<Vec<String>>,
     pub(super) candidates: Mutex<Vec<String>>,
     pub(super) restarts: Mutex<Vec<String>>,
+    pub(super) playout: Mutex<Vec<Option<PlayoutDelay>>>,
     pub(super) closed: Mutex<Option<CloseReason>>,
     pub(super) gone: AtomicBool,
 }
@@ -121,6 +123,7 @@ impl FakeRelay {
             answers: Mutex::default(),
             candidates: Mutex::default(),
             restarts: Mutex::default(),
+            playout: Mutex::default(),
             closed: Mutex::default(),
             gone: AtomicBool::new(false),
         });
@@ -205,6 +208,12 @@ impl Viewer for Handle {
     fn restart(&mut self, ufrag: &str) -> Result<String, WatchError> {
         self.shared.restarts.lock().unwrap().push(ufrag.to_owned());
         Ok("a=ice-ufrag:ours\r\n".to_owned())
+    }
+
+    fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> (PlayoutDelay, Duration) {
+        self.shared.playout.lock().unwrap().push(wish);
+        let settings = PlayoutSettings::default();
+        (settings.grant(wish), settings.limit)
     }
 
     fn close(&mut self, reason: CloseReason) {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, http::Request};
 use futures_util::StreamExt;
-use heliograph_relay::{CloseReason, StreamState};
+use heliograph_relay::{Capacity, CloseReason, StreamState, capacity::Limit};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
@@ -86,7 +86,7 @@ async fn the_page_finds_the_websocket() {
 async fn any_page_may_read_and_nothing_else() {
     let relay = FakeRelay::new();
     let router = public(&relay, settings(|_| {}));
-    for path in ["/streams", "/config.json", "/healthz"] {
+    for path in ["/streams", "/capacity", "/config.json", "/healthz"] {
         let answer = ask(&router, &format!("GET {path}"), &[("origin", "https://other.example")], "").await;
         assert_eq!(
             (answer.status.as_u16(), answer.header("access-control-allow-origin")),
@@ -99,6 +99,23 @@ async fn any_page_may_read_and_nothing_else() {
         let answer = ask(&router, &format!("POST {path}"), &[], "").await;
         assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET, HEAD, OPTIONS"));
         assert_eq!(ask(&router, &format!("HEAD {path}"), &[], "").await.status.as_u16(), 200);
+    }
+}
+
+#[tokio::test]
+async fn the_capacity_is_told_on_both_listeners() {
+    let relay = FakeRelay::new();
+    *relay.capacity.lock().unwrap() =
+        Capacity { viewers: 3, can_carry: 900, limited_by: Limit::Cpu, ..Capacity::default() };
+    let settings = settings(|_| {});
+    for router in [public(&relay, Arc::clone(&settings)), control(&relay, settings)] {
+        let answer = ask(&router, "GET /capacity", &[("host", "localhost")], "").await;
+        assert_eq!(answer.status.as_u16(), 200);
+        let told = answer.json();
+        assert_eq!(
+            (&told["viewers"], &told["can_carry"], &told["limited_by"]),
+            (&json!(3), &json!(900), &json!("cpu"),)
+        );
     }
 }
 

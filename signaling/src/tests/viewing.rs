@@ -451,3 +451,48 @@ async fn a_shutdown_is_told_to_everybody_and_waited_for() {
     assert_eq!(site.refused("?channel=den").await.0, 503);
     assert_eq!(site.relay.viewer_count(), 1);
 }
+
+#[tokio::test]
+async fn a_viewer_asks_for_another_playout_delay() {
+    let site = Site::open(|_| {});
+    site.relay.publish(24_000, Some("den"), StreamState::Live);
+    let mut page = site.join("?channel=den").await;
+    page.expect_state("live").await;
+    page.expect("offer").await;
+    let viewer = connected(&site, &mut page, 0).await;
+    page.say(&json!({"event": "playout", "data": {"max_ms": 9000}})).await;
+    assert_eq!(page.expect("playout").await, json!({"min_ms": 0, "max_ms": 4000, "limit_ms": 4000}));
+    assert_eq!(viewer.playout.lock().unwrap().len(), 1);
+
+    // The wish is the viewer's, not the session's: it holds for the next offer, too.
+    site.relay.end(24_000, &CloseReason::StreamEnded);
+    page.expect_state("offline").await;
+    site.relay.publish(24_000, Some("den"), StreamState::Live);
+    page.expect_state("live").await;
+    page.expect("offer").await;
+    assert_eq!(page.expect("playout").await["max_ms"], 4000);
+    page.say(&json!({"event": "playout", "data": null})).await;
+    assert_eq!(page.expect("playout").await, json!({"min_ms": 0, "max_ms": 500, "limit_ms": 4000}));
+}
+
+#[tokio::test]
+async fn a_wish_may_come_before_there_is_anything_to_watch() {
+    let site = Site::open(|_| {});
+    let mut page = site.join("?channel=den").await;
+    page.expect_state("offline").await;
+    page.say(&json!({"event": "playout", "data": {"min_ms": 100, "max_ms": 1500}})).await;
+    site.relay.publish(24_000, Some("den"), StreamState::Live);
+    page.expect_state("live").await;
+    page.expect("offer").await;
+    assert_eq!(page.expect("playout").await, json!({"min_ms": 100, "max_ms": 1500, "limit_ms": 4000}));
+}
+
+#[tokio::test]
+async fn at_the_machines_limit_a_viewer_is_told_that_the_server_is_full() {
+    let site = Site::open(|_| {});
+    site.relay.publish(24_000, Some("den"), StreamState::Live);
+    site.relay.refusals.lock().unwrap().push(WatchError::Overloaded);
+    let mut page = site.join("?channel=den").await;
+    page.expect_state("live").await;
+    page.expect_error_and_close("full", 1013).await;
+}

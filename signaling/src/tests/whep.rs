@@ -69,6 +69,8 @@ async fn refusals() {
         ("POST /whep/den", wrong_type, OFFER, 415, "wrong_type"),
         ("POST /whep/den", &[], OFFER, 415, "wrong_type"),
         ("POST /whep/den", SDP, "hello", 400, "bad_sdp"),
+        ("POST /whep/den?playout_max_ms=soon", SDP, OFFER, 400, "bad_query"),
+        ("POST /whep/den?playout_min_ms=9&playout_max_ms=1", SDP, OFFER, 400, "bad_query"),
         (
             "PATCH /whep/session/00000000000000000000000000000000",
             &[("content-type", "application/trickle-ice-sdpfrag"), ("if-match", "*")],
@@ -101,10 +103,27 @@ async fn refusals() {
 }
 
 #[tokio::test]
+async fn the_playout_delay_is_asked_for_in_the_address() {
+    for (query, wanted) in [
+        ("", "min=0, max=500, limit=4000"),
+        ("?playout_max_ms=2000", "min=0, max=2000, limit=4000"),
+        ("?playout_min_ms=100&playout_max_ms=40000", "min=100, max=4000, limit=4000"),
+    ] {
+        let relay = FakeRelay::new();
+        relay.publish(24_000, Some("den"), StreamState::Live);
+        let router = public(&relay, settings(|_| {}));
+        let answer = ask(&router, &format!("POST /whep/den{query}"), SDP, OFFER).await;
+        assert_eq!((answer.status.as_u16(), answer.header("playout-delay")), (201, wanted), "{query}");
+        assert!(answer.header("access-control-expose-headers").contains("Playout-Delay"));
+    }
+}
+
+#[tokio::test]
 async fn what_the_relay_refuses() {
     for (error, status, code, retry) in [
         (WatchError::UnknownStream, 404, "unknown_stream", true),
         (WatchError::Full, 503, "full", true),
+        (WatchError::Overloaded, 503, "full", true),
         (WatchError::TooManyPending, 503, "too_many_pending", true),
         (WatchError::BadSdp("no m-line".into()), 400, "bad_sdp", false),
         (WatchError::CodecNotSupported(vec![Codec::H264]), 422, "codec_not_supported", false),

@@ -3,10 +3,10 @@
 /* eslint-disable */
 
 /** A WebSocket text frame from the server to a viewer. */
-export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
+export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "playout", "data": PlayoutRange } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
 
 /** A WebSocket text frame from a viewer to the server. Other events are ignored. */
-export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null };
+export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null } | { "event": "playout", "data": PlayoutWish | null };
 
 /** `RTCSessionDescriptionInit`. */
 export type SessionDescription = {
@@ -35,6 +35,24 @@ export type IceCandidate = {
 export type ViewerCount = {
   /** People watching this stream, oneself included. */
   no_connections: number,
+};
+
+/** The data of `playout` from a viewer. */
+export type PlayoutWish = {
+  /** Lower bound, in milliseconds. */
+  min_ms?: number,
+  /** Upper bound, in milliseconds: not below the lower one, at most 40950. */
+  max_ms: number,
+};
+
+/** The data of `playout` from the server. */
+export type PlayoutRange = {
+  /** Lower bound, in milliseconds. */
+  min_ms: number,
+  /** Upper bound, in milliseconds. */
+  max_ms: number,
+  /** The most that may be asked for on this channel, in milliseconds. */
+  limit_ms: number,
 };
 
 /** The data of `state`. */

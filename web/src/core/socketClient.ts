@@ -85,6 +85,9 @@ export class SocketClient implements SignalClient {
       case "state":
         this.#listener({ type: "state", state: message.data.state, name: message.data.name ?? null });
         return;
+      case "playout":
+        // Only the answer to a wish, and this page has none.
+        return;
       case "error":
         this.#listener({ type: "notice", cause: noticeCause(message.data) });
         return;
