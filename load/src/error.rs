@@ -85,7 +85,7 @@ impl LoadError {
     }
 
     /// For answers of the server that make no sense.
-    pub(crate) fn server(url: impl ToString, reason: impl ToString) -> Self {
+    pub(crate) fn server(url: &impl ToString, reason: &impl ToString) -> Self {
         Self::Server { url: url.to_string(), reason: reason.to_string() }
     }
 }

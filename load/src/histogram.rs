@@ -208,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn quantiles_are_exact_to_a_bucket(mut values in proptest::collection::vec(0..1_u64 << 34, 1..200), at in 0.0..1.0) {
+        fn quantiles_are_exact_to_a_bucket(mut values in proptest::collection::vec(0..1_u64 << 34, 1..200), at in 0.0..1.0_f64) {
             let (mut one, mut two) = (Histogram::default(), Histogram::default());
             for (index, &value) in values.iter().enumerate() {
                 if index % 2 == 0 { one.add(value) } else { two.add(value) }

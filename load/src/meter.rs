@@ -64,11 +64,11 @@ impl Meter {
                 Ok(Usage { cpu, resident: resident(&status).unwrap_or(0) })
             }
             MeterSettings::Metrics(url) => {
-                let failed = |error: reqwest::Error| LoadError::server(url, error.without_url());
+                let failed = |error: reqwest::Error| LoadError::server(url, &error.without_url());
                 let answer = self.http.get(url).send().await.and_then(reqwest::Response::error_for_status);
                 let text = answer.map_err(failed)?.text().await.map_err(failed)?;
                 parse(&text)
-                    .map_err(|what| LoadError::server(url, format!("{what} is not among its metrics")))
+                    .map_err(|what| LoadError::server(url, &format!("{what} is not among its metrics")))
             }
         }
     }

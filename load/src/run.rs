@@ -499,7 +499,9 @@ impl<T: FnMut(Told<'_>), S: Future<Output = ()>> Running<'_, T, S> {
         }
         let look = Look { at: Some(now), packets, bytes, missing, own_cpu: own_cpu(), server };
         let last = std::mem::replace(&mut self.last, look);
-        let passed = last.at.map_or(self.begun.elapsed(), |at| now - at).as_secs_f64().max(1e-3);
+        // The first look is what the others are compared with.
+        let Some(before) = last.at else { return };
+        let passed = (now - before).as_secs_f64().max(1e-3);
         let cores = |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / passed;
         let came = packets.saturating_sub(last.packets);
         let lost = missing.saturating_sub(last.missing);

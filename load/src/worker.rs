@@ -24,7 +24,7 @@ use crate::{
     histogram::Histogram,
     sys::{
         clock::{Mono, precise_timers, sleep_until, thread_cpu, wall_minus_mono},
-        poll::Poller,
+        poll::{EVENTS, Poller},
         recv::{BATCH, Receiver},
     },
     viewer::{News, Role, Viewer, ViewerReport},
@@ -37,6 +37,8 @@ const ROUND: Duration = Duration::from_millis(1);
 const BUSY_ROUND: Duration = Duration::from_micros(200);
 /// Longest sleep without viewers.
 const IDLE: Duration = Duration::from_millis(20);
+/// Looks at who is ready in one round.
+const WAITS: usize = 16;
 /// Receive calls on one socket before the others get their turn.
 const CALLS: usize = 16;
 /// How often the figures are shown to others.
@@ -177,6 +179,8 @@ struct Running {
     receiver: Receiver,
     seats: Vec<Option<Seat>>,
     free: Vec<usize>,
+    /// Seats whose sockets had more than their turn could take: nobody tells of them again.
+    unfinished: Vec<usize>,
     /// Seats by viewer, for those who leave.
     places: HashMap<usize, usize>,
     timers: BinaryHeap<(Reverse<Instant>, usize)>,
@@ -207,6 +211,7 @@ impl Running {
             receiver: Receiver::new(),
             seats: Vec::new(),
             free: Vec::new(),
+            unfinished: Vec::new(),
             places: HashMap::new(),
             timers: BinaryHeap::new(),
             shaking_hands: 0,
@@ -283,9 +288,18 @@ impl Running {
 
     /// One round over all sockets that have something.
     fn read(&mut self) -> io::Result<()> {
-        let ready = self.poller.wait(Duration::ZERO)?;
-        for i in 0..ready {
-            self.read_one(self.poller.ready(i) as usize);
+        for index in std::mem::take(&mut self.unfinished) {
+            self.read_one(index);
+        }
+        // A full answer means that there may be more who wait.
+        for _ in 0..WAITS {
+            let ready = self.poller.wait(Duration::ZERO)?;
+            for i in 0..ready {
+                self.read_one(self.poller.ready(i) as usize);
+            }
+            if ready < EVENTS {
+                break;
+            }
         }
         self.view.packets.store(self.packets, Ordering::Release);
         self.view.bytes.store(self.bytes, Ordering::Release);
@@ -297,10 +311,11 @@ impl Running {
         let tally = &mut self.tallies[seat.watched.index];
         let mut news = None;
         let read_at = Mono::now();
+        let mut is_empty = false;
         for _ in 0..CALLS {
-            // An error is the echo of an earlier send that nobody took: the next call goes on.
-            let groups = self.receiver.receive(seat.viewer.socket()).unwrap_or(0);
             self.outcome.calls += 1;
+            // An error is the echo of an earlier send that nobody took: the next call goes on.
+            let Ok(groups) = self.receiver.receive(seat.viewer.socket()) else { continue };
             self.outcome.groups += groups as u64;
             for i in 0..groups {
                 let group = self.receiver.group(i);
@@ -315,8 +330,12 @@ impl Running {
                 self.bytes += group.bytes.len() as u64;
             }
             if groups < BATCH {
+                is_empty = true;
                 break;
             }
+        }
+        if !is_empty && seat.reads {
+            self.unfinished.push(index);
         }
         self.rearm(index);
         self.tell(index, news);

@@ -76,7 +76,7 @@ impl Server {
         let host = self.base.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = self.base.port_or_known_default().unwrap_or(80);
         let resolved = tokio::net::lookup_host((host.as_str(), port)).await;
-        let addresses: Vec<_> = resolved.map_err(|error| LoadError::server(&self.base, error))?.collect();
+        let addresses: Vec<_> = resolved.map_err(|error| LoadError::server(&self.base, &error))?.collect();
         if let Some(remote) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())
             && !allow_remote
         {
@@ -84,7 +84,7 @@ impl Server {
         }
         // IPv4 first: every server has it.
         let Some(target) = addresses.iter().min_by_key(|address| address.is_ipv6()) else {
-            return Err(LoadError::server(&self.base, "the name has no address"));
+            return Err(LoadError::server(&self.base, &"the name has no address"));
         };
         let any = if target.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
         let probe = std::net::UdpSocket::bind(any).and_then(|socket| {
@@ -98,16 +98,16 @@ impl Server {
     /// What is live.
     pub(crate) async fn streams(&self) -> Result<Vec<LiveStream>, LoadError> {
         let url = self.url("streams", None);
-        let failed = |error: reqwest::Error| LoadError::server(&url, error.without_url());
+        let failed = |error: reqwest::Error| LoadError::server(&url, &error.without_url());
         let answer = self.http.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
         let mut document: Value = answer.map_err(failed)?.json().await.map_err(failed)?;
-        serde_json::from_value(document["streams"].take()).map_err(|error| LoadError::server(&url, error))
+        serde_json::from_value(document["streams"].take()).map_err(|error| LoadError::server(&url, &error))
     }
 
     /// Asks the allocation API for a port.
     pub(crate) async fn allocate(&self, channel: &str) -> Result<u16, LoadError> {
         let url = self.url("stream", None);
-        let failed = |error: reqwest::Error| LoadError::server(&url, error.without_url());
+        let failed = |error: reqwest::Error| LoadError::server(&url, &error.without_url());
         let request = json!({ "channel": channel, "name": channel });
         let answer = self.http.post(url.clone()).json(&request).send().await.map_err(failed)?;
         let status = answer.status();
@@ -115,7 +115,7 @@ impl Server {
         let port = serde_json::from_str::<Value>(&text).ok().and_then(|answer| answer["port"].as_u64());
         match port.and_then(|port| u16::try_from(port).ok()) {
             Some(port) if status.is_success() => Ok(port),
-            _ => Err(LoadError::server(&url, format!("{status} {}", text.trim()))),
+            _ => Err(LoadError::server(&url, &format!("{status} {}", text.trim()))),
         }
     }
 

@@ -1,11 +1,12 @@
-//! Which of thousands of sockets have something to read: epoll, level-triggered.
+//! Which of thousands of sockets have something to read: epoll, edge-triggered. The kernel then need not look at each socket
+//! a second time just to find it empty; whoever is told reads until nothing is left.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Sockets told per wait.
-const EVENTS: usize = 512;
+pub(crate) const EVENTS: usize = 512;
 
 /// A set of sockets, each with the caller's number.
 pub(crate) struct Poller {
@@ -29,7 +30,7 @@ impl Poller {
         Ok(Poller { epoll, events: Box::new([libc::epoll_event { events: 0, u64: 0 }; EVENTS]), filled: 0 })
     }
 
-    /// Watches a socket for something to read. It leaves the set when it is closed.
+    /// Watches a socket for something new to read. It leaves the set when it is closed.
     ///
     /// # Errors
     /// When the socket is in the set already, or the system's limit of watches is reached.
@@ -46,7 +47,7 @@ impl Poller {
     }
 
     fn control(&self, operation: libc::c_int, socket: &impl AsRawFd, number: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: number };
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: number };
         // SAFETY: a valid epoll_event on the stack; the kernel copies it.
         let result =
             unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, socket.as_raw_fd(), &raw mut event) };
@@ -106,6 +107,9 @@ mod tests {
         peer.send_to(b"x", sockets[1].local_addr().unwrap()).unwrap();
         assert_eq!(poller.wait(Duration::from_secs(5)).unwrap(), 1);
         assert_eq!(poller.ready(0), 11);
+        assert_eq!(poller.wait(Duration::ZERO).unwrap(), 0, "told once");
+        peer.send_to(b"y", sockets[1].local_addr().unwrap()).unwrap();
+        assert_eq!(poller.wait(Duration::from_secs(5)).unwrap(), 1, "something new");
         poller.remove(&sockets[1]).unwrap();
         assert_eq!(poller.wait(Duration::ZERO).unwrap(), 0);
     }

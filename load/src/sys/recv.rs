@@ -97,7 +97,7 @@ impl Receiver {
             header.msg_iov = &raw mut self.vectors[i];
             header.msg_iovlen = 1;
             header.msg_control = (&raw mut self.controls[i]).cast();
-            header.msg_controllen = CONTROL as _;
+            header.msg_controllen = CONTROL;
             header.msg_flags = 0;
         }
         self.filled = 0;
@@ -128,7 +128,7 @@ impl Receiver {
         debug_assert!(i < self.filled);
         let header = &self.headers[i];
         let len = (header.msg_len as usize).min(GROUP);
-        let control = &self.controls[i].0[..(header.msg_hdr.msg_controllen as usize).min(CONTROL)];
+        let control = &self.controls[i].0[..header.msg_hdr.msg_controllen.min(CONTROL)];
         let (segment, wall_ns) = read_control(control);
         Group {
             bytes: &self.bytes[i * GROUP..i * GROUP + len],

@@ -50,6 +50,7 @@ impl Sequence {
     }
 
     /// Distinct packets.
+    #[cfg(test)]
     pub(crate) fn distinct(&self) -> u64 {
         self.distinct
     }
