@@ -66,7 +66,7 @@ pub enum LoadError {
         reason: String,
     },
     /// The system refused something.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     System {
         /// What we wanted.
         what: &'static str,

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Time from round to round when all is calm.
-const ROUND: Duration = Duration::from_millis(1);
+const ROUND: Duration = Duration::from_millis(2);
 /// The same while viewers shake hands: each needs half a dozen rounds.
 const BUSY_ROUND: Duration = Duration::from_micros(200);
 /// Longest sleep without viewers.
@@ -445,7 +445,7 @@ impl Running {
         shown.clean_probes.fill(0);
         for seat in self.seats.iter().flatten() {
             let viewer = &seat.viewer;
-            shown.connected += usize::from(viewer.is_connected());
+            shown.connected += usize::from(viewer.is_connected() && seat.leaves.is_none());
             if !viewer.plan.slow {
                 shown.missing += viewer.missing();
             }
