@@ -23,8 +23,9 @@ const ENOUGH_SESSIONS: f64 = 3.0;
 /// Samples before anything counts as measured.
 const ENOUGH_SAMPLES: u32 = 3;
 /// What a joining viewer costs its worker besides packets (checks of its path, passing on the handshake, keys): not
-/// to be counted as the cost of packets.
-const JOIN_COST: Duration = Duration::from_micros(150);
+/// to be counted as the cost of packets. With 300 joins a second, so much has to be taken off for the cost per
+/// packet to be that of the steady state afterwards.
+const JOIN_COST: Duration = Duration::from_micros(60);
 /// At most this share of the processor time is put down to joining.
 const MOST_FOR_JOINS: f64 = 0.5;
 /// How long a worker counts as losing after it lost something.
@@ -66,8 +67,15 @@ pub(crate) struct Meter {
     last: Option<Sample>,
     samples: u32,
     workers: Vec<WorkerMeter>,
-    streams: HashMap<StreamId, Mean>,
+    streams: HashMap<StreamId, StreamMeter>,
     network: Mean,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct StreamMeter {
+    packets: Mean,
+    /// Of payload. A keyframe makes one second larger than the next.
+    bits: Mean,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -159,15 +167,16 @@ impl Meter {
         let mut loads = Vec::with_capacity(sample.streams.len());
         for stream in &sample.streams {
             let Some(before) = before.get(&stream.id) else { continue };
-            let mean = self.streams.entry(stream.id).or_default();
-            mean.add(packets(stream).saturating_sub(*before) as f64, passed, SMOOTH);
-            let packets_per_s = mean.per_second();
+            let payload: u64 = stream.tracks.iter().map(|track| track.bitrate_bps).sum();
+            let meter = self.streams.entry(stream.id).or_default();
+            meter.packets.add(packets(stream).saturating_sub(*before) as f64, passed, SMOOTH);
+            meter.bits.add(payload as f64 * passed, passed, SMOOTH);
+            let packets_per_s = meter.packets.per_second();
             if packets_per_s < 1.0 {
                 continue;
             }
-            let payload: u64 = stream.tracks.iter().map(|track| track.bitrate_bps).sum();
             let overhead = packets_per_s * (WIRE_OVERHEAD + PACKET_OVERHEAD) * 8.0;
-            let bits_per_s = payload as f64 + overhead;
+            let bits_per_s = meter.bits.per_second() + overhead;
             loads.push(StreamLoad { viewers: stream.viewers, packets_per_s, bits_per_s });
         }
         loads

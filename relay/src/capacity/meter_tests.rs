@@ -67,7 +67,7 @@ impl Machine {
             max_viewers: 20_000,
             max_cpu: Some(0.9),
         };
-        Self { now, meter: Meter::default(), sample, us_per_packet, us_per_join: 200.0, replayed: 330 }
+        Self { now, meter: Meter::default(), sample, us_per_packet, us_per_join: 80.0, replayed: 330 }
     }
 
     /// A second in which so many came to each worker.
@@ -188,7 +188,7 @@ fn short_spikes_refuse_nobody() {
 #[test]
 fn joining_is_no_permanent_load() {
     let mut machine = Machine::new(1, 2.5);
-    machine.us_per_join = 150.0;
+    machine.us_per_join = 60.0;
     machine.second(0);
     machine.second(400);
     let mut verdict = None;
