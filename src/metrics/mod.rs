@@ -119,7 +119,8 @@ fn write_workers(page: &mut Page, workers: &[WorkerSnapshot]) {
     for (name, help, value) in counts {
         each(name, Kind::Counter, help, &|worker| value(worker).to_string());
     }
-    let by_cause: [(&str, &str, &[(&str, Count)]); 2] = [
+    type Counts = &'static [(&'static str, Count)];
+    let by_cause: [(&str, &str, Counts); 2] = [
         (
             "heliograph_relay_egress_dropped_packets_total",
             "Packets that did not go out.",
