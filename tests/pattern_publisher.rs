@@ -48,6 +48,9 @@ struct Args {
     /// Video bitrate in kbit/s
     #[arg(long, default_value_t = 2500)]
     bitrate: u32,
+    /// Noise in the pictures, up to so many steps of brightness, so that the bitrate is really used
+    #[arg(long, default_value_t = 0)]
+    grain: u8,
     /// Send pictures no sooner than the sound that goes with them, as OBS does; otherwise as soon as they are encoded
     #[arg(long)]
     interleave: bool,
@@ -83,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
     ));
 
     let draw = async {
-        let mut painter = Painter::new(args.width, args.height);
+        let mut painter = Painter::new(args.width, args.height, args.grain);
         for number in 0_u64.. {
             sleep_until(due(begun, number, args.fps).into()).await;
             let millis = number * 1000 / u64::from(args.fps);

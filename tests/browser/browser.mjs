@@ -12,9 +12,13 @@ const CANDIDATES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-export async function launch() {
-  const executablePath = process.env.CHROMIUM ?? CANDIDATES.find((path) => existsSync(path));
-  if (!executablePath) throw new Error("no Chromium found (apt-get install chromium, or set CHROMIUM)");
+export function chromiumPath() {
+  const path = process.env.CHROMIUM ?? CANDIDATES.find((path) => existsSync(path));
+  if (!path) throw new Error("no Chromium found (apt-get install chromium, or set CHROMIUM)");
+  return path;
+}
+
+export async function launch(executablePath = chromiumPath()) {
   const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   return chromium.launch({
     executablePath,

@@ -9,7 +9,15 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const profile = process.env.HELIOGRAPH_PROFILE ?? "debug";
-const HOST = "127.0.0.1";
+
+/** Where programs run: on this machine, or in a namespace of the link emulator (`link.mjs`). */
+export const here = {
+  host: "127.0.0.1",
+  /** The command line that runs a program there. */
+  command: (path, args) => [path, args],
+  /** The body that a URL has there; null when nobody answers well. */
+  get: (url) => fetch(url).then((answer) => (answer.ok ? answer.text() : null), () => null),
+};
 
 /** The path of a program, built now unless the variable names it. */
 function program(variable, pack, name) {
@@ -27,13 +35,16 @@ export const programs = () => ({
   publisher: program("PATTERN_PUBLISHER_BIN", "heliograph-tests", "pattern-publisher"),
 });
 
+/** The link emulator; only bad-network tests need it. */
+export const linkEmulator = () => program("LINK_EMULATOR_BIN", "heliograph-tests", "link-emulator");
+
 /** A run of ports that are free right now, below the system's ephemeral range. */
 async function freePorts(count) {
   const free = (port) =>
     new Promise((done) => {
       const probe = createServer();
       probe.once("error", () => done(false));
-      probe.listen(port, HOST, () => probe.close(() => done(true)));
+      probe.listen(port, here.host, () => probe.close(() => done(true)));
     });
   for (let base = 20_000 + (process.pid % 60) * 100; base < 32_000; base += 100) {
     const run = await Promise.all(Array.from({ length: count }, (_, index) => free(base + index)));
@@ -45,8 +56,8 @@ async function freePorts(count) {
 const range = (first, count) => `${first}-${first + count - 1}`;
 
 /** Starts a child; `stop` ends it and waits. */
-function start(path, args, stdio) {
-  const child = spawn(path, args, { stdio, env: clean(process.env) });
+export function start(place, path, args, stdio) {
+  const child = spawn(...place.command(path, args), { stdio, env: clean(process.env) });
   const ended = new Promise((done) => child.once("exit", (code, signal) => done({ code, signal })));
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
@@ -68,7 +79,7 @@ function clean(environment) {
 }
 
 /** A server with the given channels. */
-export async function startServer(path, channels) {
+export async function startServer(path, channels, place = here) {
   const folder = mkdtempSync(join(tmpdir(), "heliograph-browser-"));
   const keys = join(folder, "keys.toml");
   const entries = channels.map((name, index) => ({ name, id: 500 + 10 * index, secret: `secretOf${name}` }));
@@ -77,26 +88,28 @@ export async function startServer(path, channels) {
   const base = await freePorts(60);
   const log = join(folder, "server.log");
   const out = openSync(log, "w");
-  const args = ["serve", "--addr", HOST, "--data", join(folder, "data"), "--keys", keys];
-  args.push("--ws-port", `${base}`, "--control", `${HOST}:${base + 1}`, "--ftl-port", `${base + 2}`);
+  const args = ["serve", "--addr", place.host, "--data", join(folder, "data"), "--keys", keys];
+  args.push("--ws-port", `${base}`, "--control", `127.0.0.1:${base + 1}`, "--ftl-port", `${base + 2}`);
   args.push("--media-ports", range(base + 10, 10), "--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10));
-  const server = start(path, args, ["ignore", out, out]);
-  const url = `http://${HOST}:${base}`;
+  const server = start(place, path, args, ["ignore", out, out]);
+  const url = `http://${place.host}:${base}`;
   const readLog = () => readFileSync(log, "utf8");
   let gone = null;
   void server.ended.then((outcome) => (gone = outcome));
   for (const limit = Date.now() + 20_000; ; ) {
     if (gone) throw new Error(`the server did not start: ${JSON.stringify(gone)}\n${readLog()}`);
-    if (await fetch(`${url}/healthz`).then((answer) => answer.ok, () => false)) break;
+    if ((await place.get(`${url}/healthz`)) !== null) break;
     if (Date.now() > limit) throw new Error(`the server does not answer\n${readLog()}`);
     await new Promise((done) => setTimeout(done, 20));
   }
   return {
     url,
+    host: place.host,
+    pid: server.child.pid,
     ftlPort: base + 2,
     key: (name) => entries.filter((entry) => entry.name === name).map(({ id, secret }) => `${id}-${secret}`)[0],
     log: readLog,
-    streams: async () => (await (await fetch(`${url}/streams`)).json()).streams,
+    streams: async () => JSON.parse(await place.get(`${url}/streams`)).streams,
     stop: async () => {
       const outcome = await server.stop();
       rmSync(folder, { recursive: true, force: true });
@@ -106,11 +119,11 @@ export async function startServer(path, channels) {
 }
 
 /** A publisher of the pattern; `phase` waits for a moment within a keyframe interval. */
-export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false } = {}) {
-  const args = ["--port", `${server.ftlPort}`, "--key", server.key(channel), "--keyint", `${keyint}`];
-  args.push("--fps", `${fps}`, "--width", `${width}`, "--height", `${height}`);
+export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false, bitrate = 2500, grain = 0, place = here } = {}) {
+  const args = ["--to", server.host, "--port", `${server.ftlPort}`, "--key", server.key(channel), "--keyint", `${keyint}`];
+  args.push("--fps", `${fps}`, "--width", `${width}`, "--height", `${height}`, "--bitrate", `${bitrate}`, "--grain", `${grain}`);
   if (interleave) args.push("--interleave");
-  const publisher = start(path, args, ["ignore", "pipe", "inherit"]);
+  const publisher = start(place, path, args, ["ignore", "pipe", "inherit"]);
   const facts = {};
   await new Promise((live, failed) => {
     createInterface({ input: publisher.child.stdout }).on("line", (line) => {

@@ -8,6 +8,7 @@ pub mod clip;
 pub mod encoder;
 pub mod hostile;
 pub mod load;
+pub mod link;
 pub mod pattern;
 pub mod ports;
 pub mod publisher;

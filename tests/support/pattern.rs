@@ -3,7 +3,8 @@
 //! The picture is measured in units of a 18th of its height. Near its top left corner stands a grid of 16 by 5
 //! black and white squares of one unit: 48 bits of wall-clock milliseconds, 24 bits of the picture's number, 8 bits of
 //! checksum, most significant first. To the right of it an area turns white for the first tenth of each second, and
-//! at the same instants the sound beeps for a tenth. The lower half moves, so that the encoder has work.
+//! at the same instants the sound beeps for a tenth. The lower third moves, so that the encoder has work; with grain, it
+//! has as much as its bitrate allows.
 
 /// Squares in a row of the grid.
 pub const COLUMNS: u32 = 16;
@@ -64,13 +65,15 @@ pub struct Painter {
     height: usize,
     unit: usize,
     picture: Vec<u8>,
+    grain: Grain,
 }
 
 impl Painter {
-    /// Width and height must be even, and the height at least 180.
-    pub fn new(width: u32, height: u32) -> Self {
+    /// Width and height must be even, and the height at least 180. `grain`: so many steps of brightness, at most 90.
+    pub fn new(width: u32, height: u32, grain: u8) -> Self {
         let (width, height) = (width as usize, height as usize);
-        Self { width, height, unit: height / 18, picture: vec![128; width * height * 3 / 2] }
+        let grain = Grain { steps: grain.min(90), state: 0x9e37_79b9_7f4a_7c15 };
+        Self { width, height, unit: height / 18, picture: vec![128; width * height * 3 / 2], grain }
     }
 
     /// Draws one picture.
@@ -86,6 +89,7 @@ impl Painter {
                     let phase = (x + y + shift) % 256;
                     *pixel = BLACK + u8::try_from(phase.min(255 - phase)).expect("at most 127");
                 }
+                self.grain.sprinkle(row);
             }
         }
         let bits = stamp.bits();
@@ -106,6 +110,30 @@ impl Painter {
         for y in top..top + height {
             let start = y * self.width + left;
             self.picture[start..start + width].fill(WHITE);
+        }
+    }
+}
+
+/// Noise that no encoder can foresee.
+#[derive(Debug)]
+struct Grain {
+    steps: u8,
+    state: u64,
+}
+
+impl Grain {
+    fn sprinkle(&mut self, row: &mut [u8]) {
+        if self.steps == 0 {
+            return;
+        }
+        for pixels in row.chunks_mut(8) {
+            // xorshift64 (Marsaglia 2003).
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            for (pixel, random) in pixels.iter_mut().zip(self.state.to_ne_bytes()) {
+                *pixel += (u16::from(random) * u16::from(self.steps) >> 8) as u8;
+            }
         }
     }
 }
@@ -148,8 +176,8 @@ mod tests {
     #[test]
     fn the_picture_can_be_read_back() {
         let stamp = Stamp { wall_ms: 1_700_000_000_123, number: 77 };
-        for (width, height) in [(1280, 720), (640, 360), (320, 180)] {
-            let mut painter = Painter::new(width, height);
+        for (width, height, grain) in [(1280, 720, 0), (640, 360, 90), (320, 180, 30)] {
+            let mut painter = Painter::new(width, height, grain);
             let (unit, width) = (painter.unit, width as usize);
             let picture = painter.draw(stamp, true);
             let centre = |column: u32, row: u32| {
@@ -160,6 +188,19 @@ mod tests {
                 .fold(0_u128, |bits, index| bits << 1 | u128::from(centre(index % COLUMNS, index / COLUMNS)));
             assert_eq!(Stamp::from_bits(bits), Some(stamp));
         }
+    }
+
+    #[test]
+    fn grain_is_never_the_same() {
+        let stamp = Stamp { wall_ms: 0, number: 0 };
+        let differing = |grain| {
+            let mut painter = Painter::new(320, 180, grain);
+            let first = painter.draw(stamp, false).to_vec();
+            let second = painter.draw(stamp, false);
+            first.iter().zip(second).filter(|(a, b)| a != b).count()
+        };
+        assert_eq!(differing(0), 0);
+        assert!(differing(30) > 320 * 60 * 9 / 10, "of the lower third");
     }
 
     #[test]

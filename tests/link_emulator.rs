@@ -1,0 +1,146 @@
+//! A bad network between two network namespaces, for tests: see `heliograph_tests::link`.
+//!
+//! Prints one JSON object per line. First `{"event":"ready",...}` with both ends: `netns` for `nsenter --net=` and
+//! `address`; or `{"event":"refused","reason":...}` and exit code 2 where namespaces are not permitted. Then takes
+//! commands on standard input, one JSON object per line, and ends with its input:
+//!
+//! - `{"do":"set","down":{...},"up":{...}}` sets one way or both (fields of `Conditions`; what is left out is perfect);
+//! - `{"do":"counts"}` answers with what became of the packets.
+//!
+//! *Down* is from the server to the viewer.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, Read, Write},
+    net::Ipv4Addr,
+    process::ExitCode,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Instant,
+};
+
+use clap::Parser;
+use heliograph_tests::link::{Conditions, Direction, namespaces::End};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Addresses exist only inside the namespaces.
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+const VIEWER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+
+/// A bad network between two network namespaces.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The same seed gives the same fate to the same packets
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+enum Order {
+    Set { down: Option<Conditions>, up: Option<Conditions> },
+    Counts,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ends = End::new(SERVER, VIEWER).and_then(|server| Ok((server, End::new(VIEWER, SERVER)?)));
+    let (server, viewer) = match ends {
+        Ok(ends) => ends,
+        Err(error) => {
+            say(&json!({"event": "refused", "reason": format!("{error:#}")}));
+            return ExitCode::from(2);
+        }
+    };
+    let end = |end: &End| json!({"netns": end.path(), "address": end.address});
+    let ready = json!({"event": "ready", "server": end(&server), "viewer": end(&viewer)});
+    let [server, viewer] = [server, viewer].map(Arc::new);
+    let down = Way::start(args.seed, &server, &viewer);
+    let up = Way::start(args.seed.wrapping_add(1), &viewer, &server);
+    say(&ready);
+    for line in io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        say(&obey(&line, &down, &up));
+    }
+    ExitCode::SUCCESS
+}
+
+fn obey(line: &str, down: &Way, up: &Way) -> serde_json::Value {
+    let refuse = |reason: String| json!({"event": "error", "reason": reason});
+    match serde_json::from_str(line) {
+        Err(error) => refuse(error.to_string()),
+        Ok(Order::Counts) => {
+            json!({"event": "counts", "down": down.direction().counts(), "up": up.direction().counts()})
+        }
+        Ok(Order::Set { down: for_down, up: for_up }) => {
+            let wanted = [(down, for_down), (up, for_up)];
+            if let Some(Err(reason)) = wanted
+                .iter()
+                .filter_map(|(_, conditions)| conditions.as_ref())
+                .map(Conditions::check)
+                .find(Result::is_err)
+            {
+                return refuse(reason);
+            }
+            for (way, conditions) in wanted {
+                if let Some(conditions) = conditions {
+                    way.direction().set(conditions);
+                }
+            }
+            json!({"event": "set"})
+        }
+    }
+}
+
+/// One way between the devices: a thread that reads and one that writes when the time has come.
+#[derive(Clone)]
+struct Way(Arc<(Mutex<Direction>, Condvar)>);
+
+impl Way {
+    fn start(seed: u64, from: &Arc<End>, to: &Arc<End>) -> Self {
+        let way = Self(Arc::new((Mutex::new(Direction::new(seed)), Condvar::new())));
+        let (reader, source) = (way.clone(), Arc::clone(from));
+        thread::spawn(move || reader.read(&source.device));
+        let (writer, sink) = (way.clone(), Arc::clone(to));
+        thread::spawn(move || writer.write(&sink.device));
+        way
+    }
+
+    /// Nothing panics with the lock held.
+    fn direction(&self) -> MutexGuard<'_, Direction> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, mut device: &File) {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(len) = device.read(&mut buffer) {
+            self.direction().push(Instant::now(), buffer[..len].to_vec());
+            self.0.1.notify_one();
+        }
+    }
+
+    fn write(&self, mut device: &File) {
+        let changed = &self.0.1;
+        let mut direction = self.direction();
+        loop {
+            let now = Instant::now();
+            if let Some(packet) = direction.pop(now) {
+                drop(direction);
+                // A device that takes no packet loses it, as devices do.
+                let _ = device.write(&packet);
+                direction = self.direction();
+            } else if let Some(arrival) = direction.next_arrival() {
+                let wait = changed.wait_timeout(direction, arrival.saturating_duration_since(now));
+                direction = wait.unwrap_or_else(PoisonError::into_inner).0;
+            } else {
+                direction = changed.wait(direction).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what this program is for")]
+fn say(line: &serde_json::Value) {
+    println!("{line}");
+}
