@@ -7,6 +7,8 @@
 
 use heliograph_media::{SeqNo, WireSeq};
 
+use super::squeeze::Squeeze;
+
 /// Segments remembered. A jump happens at most about every two seconds; a NACK for something older than the
 /// newest keyframe is not answered anyway.
 const SEGMENTS: usize = 6;
@@ -32,6 +34,8 @@ struct Segment {
     ring: SeqNo,
     /// The same packet in the viewer's numbering.
     out: u64,
+    /// How its timestamps move.
+    squeeze: Squeeze,
 }
 
 /// The cursor.
@@ -53,15 +57,15 @@ impl Cursor {
         debug_assert!(first < 1 << 15, "first sequence number too near the wrap");
         Self {
             next: SeqNo(0),
-            segments: [Segment { ring: SeqNo(0), out: 0 }; SEGMENTS],
+            segments: [Segment { ring: SeqNo(0), out: 0, squeeze: Squeeze::NONE }; SEGMENTS],
             count: 0,
             next_out: u64::from(first),
         }
     }
 
     /// Goes on at `ring`, forwards or backwards, numbering on without a gap.
-    pub(crate) fn jump(&mut self, ring: SeqNo) {
-        let segment = Segment { ring, out: self.next_out };
+    pub(crate) fn jump(&mut self, ring: SeqNo, squeeze: Squeeze) {
+        let segment = Segment { ring, out: self.next_out, squeeze };
         self.next = ring;
         if let Some(last) = self.count.checked_sub(1).map(usize::from)
             && self.segments[last].out == self.next_out
@@ -91,6 +95,16 @@ impl Cursor {
     /// First packet of the current segment, in the ring's numbering.
     pub(crate) fn segment_start(&self) -> Option<SeqNo> {
         self.current().map(|segment| segment.ring)
+    }
+
+    /// How the timestamps of the current segment move.
+    pub(crate) fn squeeze(&self) -> Squeeze {
+        self.current().map_or(Squeeze::NONE, |segment| segment.squeeze)
+    }
+
+    /// How the timestamp of the packet with this number moves: the same each time it is sent.
+    pub(crate) fn squeeze_of(&self, out: OutSeq) -> Squeeze {
+        self.segment_of(out.0).map_or(Squeeze::NONE, |segment| segment.squeeze)
     }
 
     /// The number that the next packet gets when it follows the last one without a hole.
@@ -134,9 +148,12 @@ impl Cursor {
             return None;
         }
         let out = self.next_out.checked_sub(behind)?;
-        let segment =
-            self.segments[..usize::from(self.count)].iter().rev().find(|segment| segment.out <= out)?;
+        let segment = self.segment_of(out)?;
         Some((segment.ring + (out - segment.out), OutSeq(out)))
+    }
+
+    fn segment_of(&self, out: u64) -> Option<Segment> {
+        self.segments[..usize::from(self.count)].iter().rev().find(|segment| segment.out <= out).copied()
     }
 
     fn current(&self) -> Option<Segment> {
@@ -158,11 +175,11 @@ mod tests {
         for first in [0, 1, 700, (1 << 15) - 1] {
             let mut cursor = Cursor::new(first);
             let first = u64::from(first);
-            cursor.jump(SeqNo(100_000));
+            cursor.jump(SeqNo(100_000), Squeeze::NONE);
             assert_eq!(take(&mut cursor, 100_000..100_003), [first, first + 1, first + 2]);
-            cursor.jump(SeqNo(200_000));
+            cursor.jump(SeqNo(200_000), Squeeze::NONE);
             assert_eq!(take(&mut cursor, [200_000, 200_001]), [first + 3, first + 4]);
-            cursor.jump(SeqNo(99_990));
+            cursor.jump(SeqNo(99_990), Squeeze::NONE);
             assert_eq!(take(&mut cursor, [99_990]), [first + 5]);
             for (out, ring) in [(0, 100_000), (2, 100_002), (3, 200_000), (4, 200_001), (5, 99_990)] {
                 let out = OutSeq(first + out);
@@ -175,7 +192,7 @@ mod tests {
     #[test]
     fn a_hole_stays_a_hole_and_a_late_packet_fits_into_it() {
         let mut cursor = Cursor::new(10);
-        cursor.jump(SeqNo(500));
+        cursor.jump(SeqNo(500), Squeeze::NONE);
         assert_eq!(take(&mut cursor, [500, 501, 504]), [10, 11, 14]);
         assert_eq!(cursor.late(SeqNo(502)), Some(OutSeq(12)));
         assert_eq!(cursor.late(SeqNo(499)), None, "before the segment");
@@ -184,7 +201,7 @@ mod tests {
         take(&mut cursor, [1600]);
         assert_eq!(cursor.late(SeqNo(502)), None, "too late");
         assert_eq!(cursor.late(SeqNo(602)), Some(OutSeq(112)));
-        cursor.jump(SeqNo(1700));
+        cursor.jump(SeqNo(1700), Squeeze::NONE);
         assert_eq!(cursor.late(SeqNo(602)), None, "of an older segment");
         assert_eq!(take(&mut cursor, [1700]), [1111]);
     }
@@ -192,7 +209,7 @@ mod tests {
     #[test]
     fn the_wrap_is_crossed() {
         let mut cursor = Cursor::new((1 << 15) - 1);
-        cursor.jump(SeqNo(0));
+        cursor.jump(SeqNo(0), Squeeze::NONE);
         let sent = take(&mut cursor, 0..100_000);
         assert_eq!(sent.last(), Some(&(99_999 + (1 << 15) - 1)));
         for back in [1, 2, 1000, 1 << 15] {
@@ -207,7 +224,7 @@ mod tests {
         let mut cursor = Cursor::new(3);
         assert!(!cursor.is_placed());
         for target in 0..20 {
-            cursor.jump(SeqNo(target * 100));
+            cursor.jump(SeqNo(target * 100), Squeeze::NONE);
         }
         assert_eq!(take(&mut cursor, [1900]), [3]);
         assert_eq!(cursor.sent(WireSeq(3)), Some((SeqNo(1900), OutSeq(3))));
@@ -217,7 +234,7 @@ mod tests {
     fn only_the_newest_segments_are_remembered() {
         let mut cursor = Cursor::new(0);
         for target in 0..10 {
-            cursor.jump(SeqNo(1000 * target));
+            cursor.jump(SeqNo(1000 * target), Squeeze::NONE);
             take(&mut cursor, [1000 * target]);
         }
         assert_eq!(cursor.sent(WireSeq(9)), Some((SeqNo(9000), OutSeq(9))));
@@ -228,9 +245,26 @@ mod tests {
     #[test]
     fn numbers_below_the_first_were_never_sent() {
         let mut cursor = Cursor::new(5);
-        cursor.jump(SeqNo(50));
+        cursor.jump(SeqNo(50), Squeeze::NONE);
         take(&mut cursor, [50]);
         assert_eq!(cursor.sent(WireSeq(4)), None);
         assert_eq!(cursor.sent(WireSeq(65_535)), None);
+    }
+
+    #[test]
+    fn a_packet_keeps_the_squeeze_of_its_segment() {
+        let (first, second) = (Squeeze::new(0, 90_000, 10), Squeeze::new(0, 180_000, 10));
+        let mut cursor = Cursor::new(3);
+        assert_eq!(cursor.squeeze(), Squeeze::NONE);
+        cursor.jump(SeqNo(100), first);
+        take(&mut cursor, 100..110);
+        cursor.jump(SeqNo(100), second);
+        take(&mut cursor, 100..110);
+        assert_eq!(cursor.squeeze(), second);
+        for (out, expected) in
+            [(2, Squeeze::NONE), (3, first), (12, first), (13, second), (22, second), (23, second)]
+        {
+            assert_eq!(cursor.squeeze_of(OutSeq(out)), expected, "{out}");
+        }
     }
 }

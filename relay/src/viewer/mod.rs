@@ -8,6 +8,7 @@ pub(crate) mod mailbox;
 pub(crate) mod pace;
 pub(crate) mod player;
 pub(crate) mod resend;
+pub(crate) mod squeeze;
 pub(crate) mod track;
 
 use std::{

@@ -42,6 +42,11 @@ impl Pacer {
         }
     }
 
+    /// How many times faster than a stream of `bitrate` this is.
+    pub(crate) fn times(&self, bitrate: Bitrate) -> u32 {
+        u32::try_from(self.rate.as_bps() / bitrate.as_bps().max(1)).unwrap_or(u32::MAX)
+    }
+
     /// Fills up what has become due.
     pub(crate) fn refill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.filled);

@@ -7,7 +7,7 @@ use heliograph_edge::{
     srtp::{RtcpOpener, RtcpSealer, RtpSealer, SrtpError, SrtpKeys},
 };
 use heliograph_media::{
-    NtpTime, SeqNo, Ssrc,
+    ClockRate, NtpTime, SeqNo, Ssrc,
     rtcp::{self, Rtcp, SenderInfo},
 };
 use rand::{Rng, RngExt};
@@ -16,6 +16,7 @@ use super::{
     keyframe::{Answer, Requests},
     pace::{self, Pacer},
     resend::{Resend, Resends},
+    squeeze::Squeeze,
     track::{Put, RtxSender, TrackSender},
 };
 use crate::{
@@ -42,6 +43,8 @@ const ROUND_TRIP: std::ops::RangeInclusive<Duration> = Duration::from_millis(5).
 const REPLAY_LOSS: u8 = 5;
 /// Without a picture for this long, a stream stands still.
 const STANDSTILL: Duration = Duration::from_secs(1);
+/// Without a picture for this long, the present is where the last one was.
+const PAUSE: Duration = Duration::from_millis(200);
 /// A viewer that joined longer ago than this asks for a keyframe in a standstill only because nothing comes.
 const JOINING: Duration = Duration::from_millis(2500);
 
@@ -434,9 +437,10 @@ impl Video {
             }
             return false;
         };
-        self.sender.jump(keyframe);
+        let pacer = Pacer::new(now, ring.bitrate(now));
+        self.sender.replay(keyframe, squeeze(&self.sender, &pacer, now, ring, keyframe));
         self.resends.schedule(now + FIRST_AGAIN_AFTER, self.sender.cursor().next_out());
-        self.phase = Phase::Replaying(Pacer::new(now, ring.bitrate(now)));
+        self.phase = Phase::Replaying(pacer);
         true
     }
 
@@ -488,7 +492,7 @@ impl Video {
                     && keyframe > packet.seq
                     && self.sender.cursor().segment_start().is_none_or(|start| keyframe > start)
                 {
-                    self.sender.jump(keyframe);
+                    self.sender.replay(keyframe, squeeze(&self.sender, pacer, now, ring, keyframe));
                     from = keyframe;
                     jumped = true;
                     break;
@@ -570,6 +574,15 @@ impl Video {
             lane.counters.resent += 1;
         }
     }
+}
+
+/// For a replay from `keyframe` to the present.
+fn squeeze(sender: &TrackSender, pacer: &Pacer, now: Instant, ring: &TrackRing, keyframe: SeqNo) -> Squeeze {
+    let (Some(from), Some(newest)) = (ring.get(keyframe), ring.newest()) else { return Squeeze::NONE };
+    let age = now.saturating_duration_since(newest.arrival);
+    let since = if age < PAUSE { ClockRate::VIDEO.ticks(age) } else { 0 };
+    let present = (newest.timestamp + since).max(sender.last_timestamp());
+    Squeeze::new(from.timestamp, present, pacer.times(ring.bitrate(now)))
 }
 
 #[cfg(test)]

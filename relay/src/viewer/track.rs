@@ -9,6 +9,7 @@ use heliograph_media::{PayloadType, SeqNo, Ssrc};
 use super::{
     cursor::{Cursor, OutSeq},
     extensions::Extensions,
+    squeeze::Squeeze,
 };
 use crate::{Packet, PlayoutDelay, worker::outbox::Lane};
 
@@ -78,6 +79,7 @@ impl Header {
         ssrc: Ssrc,
         out: OutSeq,
         packet: &Packet,
+        timestamp: u64,
         extension: &Extension,
     ) -> Self {
         let extension = extension.bytes();
@@ -86,7 +88,7 @@ impl Header {
         bytes[1] = u8::from(packet.marker) << 7 | payload_type.get();
         bytes[2..4].copy_from_slice(&out.wire().0.to_be_bytes());
         // The timeline is unwrapped inside; the wire has its low 32 bits.
-        bytes[4..8].copy_from_slice(&(packet.timestamp as u32).to_be_bytes());
+        bytes[4..8].copy_from_slice(&(timestamp as u32).to_be_bytes());
         bytes[8..12].copy_from_slice(&ssrc.0.to_be_bytes());
         bytes[12..12 + extension.len()].copy_from_slice(extension);
         Self { bytes, len: 12 + extension.len() }
@@ -106,6 +108,8 @@ pub(crate) struct TrackSender {
     extensions: Extensions,
     /// Every packet is a frame of its own.
     whole_frames: bool,
+    /// Of the last packet that was sent, as the viewer got it.
+    last_timestamp: u64,
     /// Since the beginning, as sender reports count (wrapping).
     packets: u32,
     octets: u32,
@@ -126,6 +130,7 @@ impl TrackSender {
             cursor: Cursor::new(first_seq),
             extensions: Extensions::new(track.playout_delay_ext, mid, playout),
             whole_frames,
+            last_timestamp: 0,
             packets: 0,
             octets: 0,
         }
@@ -147,9 +152,20 @@ impl TrackSender {
         self.octets
     }
 
-    /// Goes on at `seq`.
+    /// Of the last packet that was sent, as the viewer got it; zero before the first one.
+    pub(crate) const fn last_timestamp(&self) -> u64 {
+        self.last_timestamp
+    }
+
+    /// Goes on at `seq`, at the stream's own pace.
     pub(crate) fn jump(&mut self, seq: SeqNo) {
-        self.cursor.jump(seq);
+        let squeeze = self.cursor.squeeze();
+        self.cursor.jump(seq, squeeze);
+    }
+
+    /// Goes on at `seq`, faster than the stream.
+    pub(crate) fn replay(&mut self, seq: SeqNo, squeeze: Squeeze) {
+        self.cursor.jump(seq, squeeze);
     }
 
     /// A report names the SSRC: the viewer knows whose it is.
@@ -174,6 +190,7 @@ impl TrackSender {
         }
         if matches!(put, Put::Sent(_)) {
             self.count(packet);
+            self.last_timestamp = self.timestamp_of(packet, out);
         }
         put
     }
@@ -204,13 +221,20 @@ impl TrackSender {
             lane.counters.resend_gone += 1;
             return Put::Never;
         };
-        let header = Header::new(self.payload_type, self.ssrc, out, packet, extension);
+        let timestamp = self.timestamp_of(packet, out);
+        let header = Header::new(self.payload_type, self.ssrc, out, packet, timestamp, extension);
         seal(&header, out, [&[], &packet.payload], sealer, lane)
+    }
+
+    /// What `packet` says when it goes out as `out`.
+    fn timestamp_of(&self, packet: &Packet, out: OutSeq) -> u64 {
+        self.cursor.squeeze_of(out).apply(packet.timestamp)
     }
 
     /// The header alone, for the benchmark of it.
     pub(crate) fn header_for_bench(&self, packet: &Packet) -> usize {
-        let header = Header::new(self.payload_type, self.ssrc, OutSeq(packet.seq.0), packet, &self.extension);
+        let (out, extension) = (OutSeq(packet.seq.0), self.extensions.plain());
+        let header = Header::new(self.payload_type, self.ssrc, out, packet, packet.timestamp, extension);
         std::hint::black_box(header.bytes()).len()
     }
 
@@ -250,7 +274,9 @@ impl RtxSender {
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
-        let header = Header::new(self.payload_type, self.ssrc, self.next, packet, track.extensions.plain());
+        let timestamp = track.timestamp_of(packet, original);
+        let extension = track.extensions.plain();
+        let header = Header::new(self.payload_type, self.ssrc, self.next, packet, timestamp, extension);
         let number = original.wire().0.to_be_bytes();
         let put = seal(&header, self.next, [&number, &packet.payload], sealer, lane);
         if put != Put::Full {
