@@ -4,8 +4,10 @@ export const bounds = {
   firstPictureMs: { goal: 150, nonsense: 1500 },
   /** From opening the page to the first picture. */
   openToPictureMs: { goal: 500, nonsense: 5000 },
-  /** Sound against picture, either way, after 20 s; the median of several flashes. */
+  /** Sound against picture, either way, from the third second on; the median. */
   skewMs: { goal: 50, nonsense: 120 },
+  /** How far from what smooth aims at pictures and sound may be held back. */
+  smoothMs: { nonsense: 150 },
   /** From drawing a picture to seeing it, once settled; the median. */
   glassToGlassMs: { goal: 100, nonsense: 1000 },
   /** The same, right after a publisher came back; 95 of 100 pictures. */

@@ -11,8 +11,8 @@ export function percentile(values, share) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }
 
-/** For each flash, the nearest beep; positive when the sound comes late. */
-export function skews({ flashes, beeps }) {
+/** For each flash, the nearest beep; positive when the sound comes late. `beeps`: as heard through the audio graph. */
+export function skews({ flashes }, beeps) {
   return flashes
     .map((flash) => beeps.map((beep) => beep - flash).sort((a, b) => Math.abs(a) - Math.abs(b))[0])
     .filter((skew) => skew !== undefined && Math.abs(skew) < 400);
@@ -31,6 +31,7 @@ export function figuresOf(seen, publisher) {
   const settledAt = off.length > strays ? off.at(-1 - strays).at : first;
   const numbers = stamped.map((frame) => frame.stamp.number);
   const { video, audio } = seen.inbound;
+  const heard = skews(seen, seen.beeps);
   return {
     phase: publisher.phaseAt(seen.signaling?.wall ?? Number.NaN),
     connectedMs: (seen.connected ?? Number.NaN) - (seen.signaling?.at ?? Number.NaN),
@@ -39,10 +40,11 @@ export function figuresOf(seen, publisher) {
     glassToGlassMs: steady,
     glassToGlassP95Ms: percentile(delays.filter((delay) => delay.at > last - 1500).map((delay) => delay.ms), 0.95),
     settleMs: settledAt - first,
-    skewMs: median(skews(seen)),
-    skewCount: skews(seen).length,
-    firstSkewMs: median(skews(seen).slice(0, 3)),
-    lastSkewMs: median(skews(seen).slice(-5)),
+    skewMs: median(heard.slice(2)),
+    skewCount: heard.length,
+    firstSkewMs: median(heard.slice(0, 2)),
+    lastSkewMs: median(heard.slice(-5)),
+    emittedSkewMs: median(skews(seen, seen.emitted).slice(2)),
     pictures: seen.frames.length,
     readable: stamped.length / Math.max(1, seen.frames.length),
     different: new Set(numbers).size,
@@ -66,7 +68,7 @@ const COLUMNS = [
   ["glass to glass", (row) => ms(row.glassToGlassMs)],
   ["p95", (row) => ms(row.glassToGlassP95Ms)],
   ["settled after", (row) => ms(row.settleMs)],
-  ["A/V skew", (row) => `${ms(row.skewMs)} (${row.skewCount})`],
+  ["sound after picture", (row) => `${ms(row.skewMs)} (${row.skewCount})`],
   ["lost", (row) => row.lost],
   ["freezes", (row) => row.freezes],
   ["dropped", (row) => row.dropped],

@@ -1,5 +1,6 @@
 // Runs inside the page, before anything of the page does: watches what it does and reads the pattern out of its video.
-/* global window, document, performance, RTCPeerConnection, WebSocket, HTMLMediaElement, OffscreenCanvas, AudioContext */
+/* global window, document, performance, RTCPeerConnection, WebSocket, HTMLMediaElement, OffscreenCanvas, AudioContext,
+   MediaStreamTrackProcessor */
 
 /** Installed with `addInitScript`; must stand on its own. */
 export function installProbe() {
@@ -13,6 +14,7 @@ export function installProbe() {
     frames: [],
     flashes: [],
     beeps: [],
+    emitted: [],
     energy: 0,
     video: null,
   };
@@ -105,6 +107,32 @@ export function installProbe() {
       }, 10);
     };
     hear();
+    const track = () => video.srcObject?.getAudioTracks()[0];
+    if ("MediaStreamTrackProcessor" in window) void waitFor(track).then(tap);
+  }
+
+  const waitFor = async (find) => {
+    while (!find()) await new Promise((done) => setTimeout(done, 20));
+    return find();
+  };
+
+  /** The same beeps as they leave the peer connection: the graph above holds sound back by a queue of its own. */
+  async function tap(track) {
+    const reader = new MediaStreamTrackProcessor({ track: track.clone() }).readable.getReader();
+    let quietSince = -Infinity;
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      const data = next.value;
+      const now = performance.now();
+      const samples = new Float32Array(data.numberOfFrames);
+      data.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+      samples.forEach((sample, index) => {
+        if (Math.abs(sample) <= 0.2) return;
+        const time = now - ((samples.length - index) / data.sampleRate) * 1000;
+        if (time - quietSince > 300) probe.emitted.push(time);
+        quietSince = Math.max(quietSince, time);
+      });
+      data.close();
+    }
   }
 
   const { set, get } = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "srcObject");
@@ -122,6 +150,27 @@ export function installProbe() {
   });
 }
 
+/** Evaluated in the page: how long pictures and sound are being held back, on average over so many milliseconds. */
+export async function heldBack(overMs) {
+  const look = async () => {
+    const seen = {};
+    const connection = window.probe.connections.findLast((one) => one.connectionState === "connected");
+    for (const entry of (await connection.getStats()).values()) {
+      if (entry.type === "inbound-rtp") seen[entry.kind] = entry;
+    }
+    return seen;
+  };
+  const before = await look();
+  await new Promise((done) => setTimeout(done, overMs));
+  const after = await look();
+  const average = (kind) => {
+    const change = (name) => after[kind][name] - before[kind][name];
+    return (change("jitterBufferDelay") / change("jitterBufferEmittedCount")) * 1000;
+  };
+  const { freezeCount, framesDropped } = after.video;
+  return { videoMs: average("video"), audioMs: average("audio"), freezes: freezeCount, dropped: framesDropped };
+}
+
 /** Evaluated in the page at the end: everything the probe saw, and the connection's own statistics. */
 export async function collect() {
   const { probe } = window;
@@ -132,7 +181,7 @@ export async function collect() {
       if (entry.type === "inbound-rtp") inbound[entry.kind] = { ...entry };
     }
   }
-  const { opened, signaling, connected, connections, frames, flashes, beeps, energy, video } = probe;
+  const { opened, signaling, connected, connections, frames, flashes, beeps, emitted, energy, video } = probe;
   return {
     opened,
     signaling,
@@ -141,6 +190,7 @@ export async function collect() {
     frames,
     flashes,
     beeps,
+    emitted,
     energy,
     inbound,
     size: video ? [video.videoWidth, video.videoHeight] : null,

@@ -54,6 +54,12 @@ const SCENES = {
   "watch-offline": { path: "/c/summit", streams: STREAMS.slice(1, 4), socket: (socket) => say(socket, "state", { state: "offline" }) },
   "watch-live": { path: "/c/summit", streams: STREAMS, socket: play },
   "watch-live-sound": { path: "/c/summit", streams: STREAMS, socket: play, then: (page) => page.keyboard.press("m") },
+  "watch-delay": {
+    path: "/c/summit",
+    streams: STREAMS,
+    socket: play,
+    then: (page) => page.getByRole("button", { name: "Delay" }).click(),
+  },
   "watch-paused": { path: "/c/summit", streams: STREAMS, socket: play, then: (page) => page.keyboard.press("k") },
   "watch-away": {
     path: "/c/summit",
@@ -142,6 +148,9 @@ function fakeWebRtc() {
     }
     async setLocalDescription() {}
     addTransceiver() {}
+    getReceivers() {
+      return [];
+    }
     async createOffer() {
       return { sdp: "v=0\r\n" };
     }

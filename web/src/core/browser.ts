@@ -1,5 +1,6 @@
 import { type Endpoints, loadEndpoints } from "./config";
 import { debugHandle } from "./debugHandle";
+import { LatencyChoice } from "./latencyChoice";
 import { forcedSignaling, parseRoute } from "./route";
 import { SessionKeeper } from "./sessionKeeper";
 import { findStream, StreamsClient } from "./streamsClient";
@@ -11,6 +12,7 @@ import type { Target } from "./target";
 export interface Heliograph {
   readonly keeper: SessionKeeper;
   readonly streams: StreamsClient;
+  readonly latency: LatencyChoice;
 }
 
 /** Puts the parts together with the real browser and begins to connect at once when the address names a stream. */
@@ -22,6 +24,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
     fetch: fetchFrom,
     openEvents: (url) => new window.EventSource(url),
   });
+  const latency = new LatencyChoice(() => window.localStorage);
   const keeper = new SessionKeeper(
     (target) =>
       new ViewerSession(target, {
@@ -30,6 +33,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
         makePeer: (configuration) => new window.RTCPeerConnection(configuration),
         openSocket: (url) => new window.WebSocket(url),
         presence: (which) => presenceOf(streams, which),
+        latency,
         random: Math.random,
         nowMs: () => window.performance.now(),
         forced: forcedSignaling(window.location.search),
@@ -53,7 +57,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
     if (event.persisted) keeper.resume();
   });
   Object.defineProperty(window, "heliograph", { value: debugHandle(keeper), configurable: true });
-  return { keeper, streams };
+  return { keeper, streams, latency };
 }
 
 function presenceOf(streams: StreamsClient, target: Target): Presence {

@@ -28,8 +28,11 @@ describe("endpointsFrom", () => {
     const endpoints = endpointsFrom({ wsUrl: "wss://media.example/live/websocket?port=1&v=2" }, HTTP);
     expect(streamsUrl(endpoints)).toBe("https://media.example/live/streams");
     expect(eventsUrl(endpoints)).toBe("https://media.example/live/events");
-    expect(whepUrl(endpoints, { kind: "channel", name: "a b" })).toBe("https://media.example/live/whep/a%20b");
-    expect(whepUrl(endpoints, { kind: "port", port: 7 })).toBe("https://media.example/live/whep?port=7");
+    expect(whepUrl(endpoints, { kind: "channel", name: "a b" }, null)).toBe("https://media.example/live/whep/a%20b");
+    expect(whepUrl(endpoints, { kind: "port", port: 7 }, null)).toBe("https://media.example/live/whep?port=7");
+    expect(whepUrl(endpoints, { kind: "port", port: 7 }, { min_ms: 0, max_ms: 1250 })).toBe(
+      "https://media.example/live/whep?port=7&playout_max_ms=1250",
+    );
     expect(socketUrl(endpoints, { kind: "channel", name: "dawn" })).toBe("wss://media.example/live/websocket?v=2&channel=dawn");
     expect(socketUrl(endpoints, { kind: "port", port: 7 })).toBe("wss://media.example/live/websocket?v=2&port=7");
   });

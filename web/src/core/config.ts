@@ -1,3 +1,4 @@
+import type { PlayoutWish } from "./latency";
 import type { PageConfig } from "./messages";
 import { type Target, targetQuery } from "./target";
 
@@ -46,9 +47,12 @@ export function socketUrl(endpoints: Endpoints, target: Target): string {
   return url.href;
 }
 
-export function whepUrl(endpoints: Endpoints, target: Target): string {
+/** `wish`: WHEP takes it at the start only. */
+export function whepUrl(endpoints: Endpoints, target: Target, wish: PlayoutWish | null): string {
   const path = target.kind === "channel" ? `whep/${encodeURIComponent(target.name)}` : `whep?${targetQuery(target)}`;
-  return new URL(path, endpoints.http).href;
+  const url = new URL(path, endpoints.http);
+  if (wish) url.searchParams.set("playout_max_ms", String(wish.max_ms));
+  return url.href;
 }
 
 export function streamsUrl(endpoints: Endpoints): string {

@@ -1,3 +1,4 @@
+import type { PlayoutWish } from "./latency";
 import type { ChannelState } from "./messages";
 import type { Cause } from "./viewerState";
 
@@ -20,6 +21,8 @@ export type SignalEvent =
   | { readonly type: "open" }
   | { readonly type: "viewers"; readonly count: number }
   | { readonly type: "state"; readonly state: ChannelState; readonly name: string | null }
+  /** So long the server lets the browser hold pictures back. */
+  | { readonly type: "playout"; readonly maxMs: number }
   /** Something is missing, and the session goes on. */
   | { readonly type: "notice"; readonly cause: Cause }
   /** The last event. `final`: trying again would not help. */
@@ -31,6 +34,8 @@ export interface SignalClient {
   open(): void;
   /** Tells the server one of our own addresses. */
   sendCandidate(candidate: RTCIceCandidate): void;
+  /** Asks the server to let the browser hold pictures back; null: as usual. Missing where that is asked at the start. */
+  sendPlayout?(wish: PlayoutWish | null): void;
   /** Ends the session; no event comes after it. */
   close(): void;
 }

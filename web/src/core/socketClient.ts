@@ -1,3 +1,4 @@
+import type { PlayoutWish } from "./latency";
 import type { Notice, ServerMessage, ViewerMessage } from "./messages";
 import { causeOf, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
@@ -61,6 +62,10 @@ export class SocketClient implements SignalClient {
     this.#send({ event: "candidate", data: { candidate: line, sdpMid, sdpMLineIndex, usernameFragment } });
   }
 
+  sendPlayout(wish: PlayoutWish | null): void {
+    this.#send({ event: "playout", data: wish });
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -71,7 +76,7 @@ export class SocketClient implements SignalClient {
     socket.close();
   }
 
-  #receive(message: ServerMessage): void {
+  #receive(message: ServerMessage | PlayoutAnswer): void {
     switch (message.event) {
       case "offer":
         void this.#answer(message.data.sdp);
@@ -86,7 +91,7 @@ export class SocketClient implements SignalClient {
         this.#listener({ type: "state", state: message.data.state, name: message.data.name ?? null });
         return;
       case "playout":
-        // Only the answer to a wish, and this page has none.
+        this.#listener({ type: "playout", maxMs: message.data.max_ms });
         return;
       case "error":
         this.#listener({ type: "notice", cause: noticeCause(message.data) });
@@ -107,7 +112,7 @@ export class SocketClient implements SignalClient {
     }
   }
 
-  #send(message: ViewerMessage): void {
+  #send(message: ViewerMessage | { readonly event: "playout"; readonly data: PlayoutWish | null }): void {
     // Late answers and candidates of an attempt that is over are nobody's any more.
     if (!this.#closed && this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
   }
@@ -119,8 +124,14 @@ export class SocketClient implements SignalClient {
   }
 }
 
+/** What the server allows, in answer to a wish. */
+interface PlayoutAnswer {
+  readonly event: "playout";
+  readonly data: { readonly max_ms: number };
+}
+
 /** The message, or null for anything this page does not know: a newer server may say more. */
-export function parseServerMessage(text: unknown): ServerMessage | null {
+export function parseServerMessage(text: unknown): ServerMessage | PlayoutAnswer | null {
   if (typeof text !== "string") return null;
   let message: unknown;
   try {
@@ -139,6 +150,8 @@ export function parseServerMessage(text: unknown): ServerMessage | null {
       return typeof data["no_connections"] === "number" ? (message as ServerMessage) : null;
     case "state":
       return isChannelState(data["state"]) ? (message as ServerMessage) : null;
+    case "playout":
+      return typeof data["max_ms"] === "number" ? { event: "playout", data: { max_ms: data["max_ms"] } } : null;
     case "error":
     case "close":
       return typeof data["code"] === "string" ? (message as ServerMessage) : null;

@@ -1,9 +1,11 @@
 import { type Endpoints, socketUrl, whepUrl } from "./config";
 import { FlowWatch } from "./flowWatch";
+import type { LatencyMode } from "./latency";
 import type { ChannelState } from "./messages";
 import { Observable } from "./observable";
 import { PeerLink } from "./peerLink";
 import { type PlaybackStats, readPlayback } from "./playbackStats";
+import { PlayoutControl } from "./playoutControl";
 import { retryDelayMs } from "./retryPolicy";
 import type { Negotiator, SignalClient, SignalEvent } from "./signalClient";
 import { SocketClient } from "./socketClient";
@@ -28,6 +30,8 @@ export interface SessionParts {
   readonly fetch: typeof fetch;
   /** What the list of streams says about a target. */
   readonly presence: (target: Target) => Presence;
+  /** The viewer's choice of a delay; it may change at any time. */
+  readonly latency: Pick<Observable<LatencyMode>, "snapshot" | "subscribe">;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
   readonly nowMs: () => number;
@@ -88,6 +92,8 @@ export class ViewerSession {
   #spare: PeerLink | null = null;
   #flow = new FlowWatch();
   #playback: PlaybackStats | null = null;
+  readonly #playout: PlayoutControl;
+  #stopFollowing: (() => void) | null = null;
   #serverState: ChannelState | null = null;
   #retryTimer: Timer;
   #joinTimer: Timer;
@@ -97,6 +103,7 @@ export class ViewerSession {
   constructor(target: Target, parts: SessionParts) {
     this.target = target;
     this.#parts = parts;
+    this.#playout = new PlayoutControl(parts.latency.snapshot());
   }
 
   readonly snapshot = (): ViewerSnapshot => this.#shown.snapshot();
@@ -116,6 +123,12 @@ export class ViewerSession {
     if (this.#running) return;
     this.#running = true;
     this.#retries = 0;
+    const { latency } = this.#parts;
+    const follow = (): void => {
+      this.#playout.mode = latency.snapshot();
+    };
+    follow();
+    this.#stopFollowing = latency.subscribe(follow);
     if (this.#parts.hasWebRtc) this.#attempt();
     else this.#dispatch({ type: "gave-up", cause: { code: "no-webrtc" } });
   }
@@ -124,6 +137,7 @@ export class ViewerSession {
   close(): void {
     if (!this.#running) return;
     this.#running = false;
+    this.#stopFollowing?.();
     this.#leave();
     this.#dropLink();
     this.#shown.set(NOTHING);
@@ -174,7 +188,7 @@ export class ViewerSession {
     return transport === "websocket"
       ? new SocketClient(socketUrl(endpoints, this.target), this.#parts.openSocket, negotiator, listener)
       : new WhepClient(
-          whepUrl(endpoints, this.target),
+          whepUrl(endpoints, this.target, this.#playout.wish),
           this.#parts.fetch,
           this.#parts.presence(this.target),
           negotiator,
@@ -222,6 +236,7 @@ export class ViewerSession {
       case "open":
         this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, "opened");
         this.#mark("signalingOpenMs");
+        this.#playout.signaling(this.#client?.sendPlayout?.bind(this.#client) ?? null);
         this.#dispatch({ type: "step", step: "negotiating" });
         return;
       case "viewers":
@@ -230,6 +245,9 @@ export class ViewerSession {
       case "state":
         if (event.name !== null) this.#show({ title: event.name });
         this.#onServerState(event.state);
+        return;
+      case "playout":
+        this.#playout.allowed(event.maxMs);
         return;
       case "notice":
         this.#show({ notice: event.cause });
@@ -284,6 +302,7 @@ export class ViewerSession {
 
   #onPicture(): void {
     this.#retries = 0;
+    this.#playout.pictured();
     this.#mark("firstPictureMs");
     this.#dispatch({ type: "picture" });
   }
@@ -320,6 +339,7 @@ export class ViewerSession {
   #dropLink(): void {
     this.#link?.close();
     this.#link = null;
+    this.#playout.playing(null);
     this.#show({ stream: null });
   }
 
@@ -329,6 +349,7 @@ export class ViewerSession {
     this.#spare = null;
     this.#link?.close();
     this.#link = link;
+    this.#playout.playing(link.peer);
     this.#flow = new FlowWatch();
     return link;
   }

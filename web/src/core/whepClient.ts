@@ -73,6 +73,8 @@ export class WhepClient implements SignalClient {
         return;
       }
       this.#listener({ type: "open" });
+      const maxMs = playoutMaxMs(reply.headers.get("playout-delay"));
+      if (maxMs !== null) this.#listener({ type: "playout", maxMs });
       await this.#peer.accept(answer);
       this.#watchPresence();
     } catch (error) {
@@ -126,6 +128,12 @@ export class WhepClient implements SignalClient {
     this.close();
     this.#listener({ type: "closed", cause, final: isFinal(cause) });
   }
+}
+
+/** The upper bound out of `min=0, max=2000, limit=4000`. */
+function playoutMaxMs(header: string | null): number | null {
+  const found = /(?:^|[,\s])max=(\d+)/.exec(header ?? "");
+  return found ? Number(found[1]) : null;
 }
 
 /** The reason in the problem body (RFC 9457) if there is one, else what the status says. */

@@ -70,7 +70,15 @@ export const en = {
     volume: "Volume",
     fullscreen: "Full screen",
     leaveFullscreen: "Leave full screen",
+    latency: "Delay",
     withShortcut: (label: string, key: string) => `${label} (${key})`,
+  },
+
+  /** The choices of the menu, and what each of them means. */
+  latency: {
+    lowest: { name: "Lowest", text: "Pictures as soon as they come; sound may follow a moment later." },
+    balanced: { name: "Balanced", text: "Close to live, picture and sound together." },
+    smooth: { name: "Smooth", text: "A second behind. Helps where the network stutters." },
   },
 
   /** What is happening, in one sentence, and what one can do about it. */

@@ -1,6 +1,8 @@
 import { vi } from "vitest";
 import type { Endpoints } from "../core/config";
 import { endpointsFrom } from "../core/config";
+import type { LatencyMode } from "../core/latency";
+import { Observable } from "../core/observable";
 import { type SessionParts, ViewerSession } from "../core/viewerSession";
 import type { Target } from "../core/target";
 
@@ -67,6 +69,16 @@ export class FakePeer {
   closed = 0;
   framesDecoded = 0;
   stream = fakeStream();
+  readonly receivers = ["audio", "video"].map((kind) => ({ track: { kind }, jitterBufferTarget: null as number | null }));
+
+  getReceivers() {
+    return this.receivers;
+  }
+
+  /** What was asked for, picture and sound. */
+  get targets(): (number | null | undefined)[] {
+    return ["video", "audio"].map((kind) => this.receivers.find((one) => one.track.kind === kind)?.jitterBufferTarget);
+  }
 
   addTransceiver(kind: string): void {
     this.transceivers.push(kind);
@@ -123,6 +135,7 @@ export const ENDPOINTS: Endpoints = endpointsFrom(
 export function fakeSession(target: Target = { kind: "channel", name: "dawn" }, changes: Partial<SessionParts> = {}) {
   const sockets: FakeSocket[] = [];
   const peers: FakePeer[] = [];
+  const latency = new Observable<LatencyMode>("balanced");
   const fetches = vi.fn<typeof fetch>(() => Promise.reject(new TypeError("no network")));
   const parts: SessionParts = {
     endpoints: Promise.resolve(ENDPOINTS),
@@ -138,13 +151,14 @@ export function fakeSession(target: Target = { kind: "channel", name: "dawn" }, 
     },
     fetch: fetches,
     presence: () => () => () => undefined,
+    latency,
     random: () => 0.5,
     nowMs: () => performance.now(),
     forced: null,
     hasWebRtc: true,
     ...changes,
   };
-  return { session: new ViewerSession(target, parts), sockets, peers, fetches };
+  return { session: new ViewerSession(target, parts), sockets, peers, fetches, latency };
 }
 
 /** Lets promises that are ready run, and `ms` of timers with them. */

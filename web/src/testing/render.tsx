@@ -1,5 +1,6 @@
 import { render, type RenderResult } from "@testing-library/react";
 import type { ReactNode } from "react";
+import { LatencyChoice } from "../core/latencyChoice";
 import { SessionKeeper } from "../core/sessionKeeper";
 import { StreamsClient } from "../core/streamsClient";
 import type { StreamEntry } from "../core/messages";
@@ -25,8 +26,9 @@ export function streamEntry(changes: Partial<StreamEntry> = {}): StreamEntry {
 /** Draws `children` with sessions and a list of streams whose server is the test. `null`: it does not answer. */
 export function renderPage(children: ReactNode, streams: readonly StreamEntry[] | null): Drawn {
   const sessions: ReturnType<typeof fakeSession>[] = [];
+  const latency = new LatencyChoice(() => window.localStorage);
   const keeper = new SessionKeeper((target) => {
-    const fake = fakeSession(target);
+    const fake = fakeSession(target, { latency });
     sessions.push(fake);
     return fake.session;
   });
@@ -40,12 +42,13 @@ export function renderPage(children: ReactNode, streams: readonly StreamEntry[] 
       return events as unknown as EventSource;
     },
   });
-  const page = render(<HeliographContext value={{ keeper, streams: client }}>{children}</HeliographContext>);
-  return { page, sessions };
+  const page = render(<HeliographContext value={{ keeper, streams: client, latency }}>{children}</HeliographContext>);
+  return { page, sessions, latency };
 }
 
 interface Drawn {
   readonly page: RenderResult;
+  readonly latency: LatencyChoice;
   /** In the order in which the page asked for them. */
   readonly sessions: readonly ReturnType<typeof fakeSession>[];
 }

@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 import type { VideoControls } from "../../hooks/useVideoElement";
 import { strings } from "../../strings";
 import { Icon, type IconName } from "../Icon/Icon";
+import { LatencyMenu } from "../LatencyMenu/LatencyMenu";
 import { VolumeControl } from "../VolumeControl/VolumeControl";
 import styles from "./Controls.module.css";
 
@@ -31,6 +32,7 @@ export function Controls({ video, fullscreen, children }: Props) {
         onVolume={video.setVolume}
       />
       <div className={styles["facts"]}>{children}</div>
+      <LatencyMenu />
       {fullscreen.possible && (
         <ControlButton
           icon={fullscreen.on ? "shrink" : "expand"}

@@ -18,6 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   cleanup();
+  window.localStorage.clear();
   vi.useRealTimers();
 });
 
@@ -25,7 +26,7 @@ const settle = (ms = 0) => act(() => vi.advanceTimersByTimeAsync(ms));
 
 async function open(strict = false) {
   const page = <WatchPage target={DAWN} />;
-  const { sessions, page: drawn } = renderPage(strict ? <StrictMode>{page}</StrictMode> : page, [
+  const { sessions, page: drawn, latency } = renderPage(strict ? <StrictMode>{page}</StrictMode> : page, [
     streamEntry(),
     streamEntry({ channel: "dusk", name: "Last light", port: 24002 }),
   ]);
@@ -40,7 +41,7 @@ async function open(strict = false) {
   act(() => {
     newest(fake.sockets).accept();
   });
-  return { ...fake, sessions, say, drawn };
+  return { ...fake, sessions, say, drawn, latency };
 }
 
 async function play() {
@@ -128,6 +129,47 @@ describe("WatchPage", () => {
     expect(video().muted).toBe(true);
     fireEvent.keyDown(document.body, { key: "m" });
     expect(video().volume).toBe(0.5);
+  });
+
+  it("lets people choose the delay, with the mouse", async () => {
+    const { latency, peers } = await play();
+    const button = screen.getByRole("button", { name: "Delay" });
+    fireEvent.click(button);
+    expect(button.getAttribute("aria-expanded")).toBe("true");
+    expect(screen.getByRole("menuitemradio", { checked: true }).textContent).toContain("Balanced");
+    fireEvent.click(screen.getByRole("menuitemradio", { name: /Smooth/ }));
+    expect(latency.snapshot()).toBe("smooth");
+    await settle(3000);
+    expect(newest(peers).targets).toEqual([400, 400]);
+    expect(window.localStorage.getItem("heliograph.latency")).toBe("smooth");
+    expect(screen.queryByRole("menu")).toBeNull();
+    expect(document.activeElement).toBe(button);
+    fireEvent.click(button);
+    fireEvent.pointerDown(document.body);
+    expect(screen.queryByRole("menu")).toBeNull();
+  });
+
+  it("lets people choose the delay, with the keyboard", async () => {
+    const { latency } = await play();
+    const button = screen.getByRole("button", { name: "Delay" });
+    const at = () => document.activeElement?.textContent;
+    fireEvent.keyDown(button, { key: "ArrowDown" });
+    expect(at()).toMatch(/^Balanced/);
+    const press = (key: string) => fireEvent.keyDown(document.activeElement ?? document.body, { key });
+    for (const [key, name] of [
+      ["ArrowDown", /^Smooth/],
+      ["ArrowDown", /^Lowest/],
+      ["ArrowUp", /^Smooth/],
+      ["Home", /^Lowest/],
+      ["End", /^Smooth/],
+    ] as const) {
+      press(key);
+      expect(at()).toMatch(name);
+    }
+    press("Escape");
+    expect(screen.queryByRole("menu")).toBeNull();
+    expect(document.activeElement).toBe(button);
+    expect(latency.snapshot()).toBe("balanced");
   });
 
   it("asks for a click where the browser starts nothing by itself", async () => {
