@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_packet_keeps_the_squeeze_of_its_segment() {
-        let (first, second) = (Squeeze::new(0, 90_000, 10), Squeeze::new(0, 180_000, 10));
+        let (first, second) = (Squeeze::new(0, 0, 90_000, 10), Squeeze::new(0, 0, 180_000, 10));
         let mut cursor = Cursor::new(3);
         assert_eq!(cursor.squeeze(), Squeeze::NONE);
         cursor.jump(SeqNo(100), first);

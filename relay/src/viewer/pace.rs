@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use heliograph_media::Bitrate;
 
 /// Sent at once, bytes. Enough for most keyframes, small enough for a home router's queue.
-const AT_ONCE: u64 = 64 << 10;
+pub(crate) const AT_ONCE: u64 = 64 << 10;
 /// Times the stream's bitrate. The replay ends after (age x bitrate - `AT_ONCE`) / (rate - bitrate), so that ten
 /// times costs a ninth of the age and four times a third of it.
 const TIMES_BITRATE: u64 = 10;

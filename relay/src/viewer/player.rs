@@ -438,7 +438,7 @@ impl Video {
             return false;
         };
         let pacer = Pacer::new(now, ring.bitrate(now));
-        self.sender.replay(keyframe, squeeze(&self.sender, &pacer, now, ring, keyframe));
+        self.sender.replay(keyframe, squeeze(&self.sender, &pacer, now, ring, keyframe, pace::AT_ONCE));
         self.resends.schedule(now + FIRST_AGAIN_AFTER, self.sender.cursor().next_out());
         self.phase = Phase::Replaying(pacer);
         true
@@ -492,7 +492,7 @@ impl Video {
                     && keyframe > packet.seq
                     && self.sender.cursor().segment_start().is_none_or(|start| keyframe > start)
                 {
-                    self.sender.replay(keyframe, squeeze(&self.sender, pacer, now, ring, keyframe));
+                    self.sender.replay(keyframe, squeeze(&self.sender, pacer, now, ring, keyframe, 0));
                     from = keyframe;
                     jumped = true;
                     break;
@@ -576,13 +576,27 @@ impl Video {
     }
 }
 
-/// For a replay from `keyframe` to the present.
-fn squeeze(sender: &TrackSender, pacer: &Pacer, now: Instant, ring: &TrackRing, keyframe: SeqNo) -> Squeeze {
+/// For a replay from `keyframe` to the present, of which `at_once` bytes are not paced.
+fn squeeze(
+    sender: &TrackSender,
+    pacer: &Pacer,
+    now: Instant,
+    ring: &TrackRing,
+    keyframe: SeqNo,
+    at_once: u64,
+) -> Squeeze {
     let (Some(from), Some(newest)) = (ring.get(keyframe), ring.newest()) else { return Squeeze::NONE };
+    let mut left = at_once;
+    let head = ring.packets_from(keyframe).find(|packet| {
+        let fits = packet.payload.len() as u64 <= left;
+        left = left.saturating_sub(packet.payload.len() as u64);
+        !fits
+    });
     let age = now.saturating_duration_since(newest.arrival);
     let since = if age < PAUSE { ClockRate::VIDEO.ticks(age) } else { 0 };
     let present = (newest.timestamp + since).max(sender.last_timestamp());
-    Squeeze::new(from.timestamp, present, pacer.times(ring.bitrate(now)))
+    let head = head.unwrap_or(newest).timestamp;
+    Squeeze::new(from.timestamp, head, present, pacer.times(ring.bitrate(now)))
 }
 
 #[cfg(test)]

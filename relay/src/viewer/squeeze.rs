@@ -14,38 +14,43 @@
 /// How the timestamps of one replay move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Squeeze {
+    /// What lies before this goes out at once.
+    head: u64,
     /// From here on timestamps are what they are: the place on the timeline where the replay is expected to meet
     /// the present.
     edge: u64,
-    /// How many times faster than the pictures were taken they are sent; at least 1, which changes nothing.
+    /// How many times faster than the pictures were taken they are sent in between; 1 changes nothing.
     times: u32,
 }
 
 impl Squeeze {
     /// Timestamps as they are.
-    pub(crate) const NONE: Self = Self { edge: 0, times: 1 };
+    pub(crate) const NONE: Self = Self { head: 0, edge: 0, times: 1 };
     /// Pictures must keep timestamps of their own, also at a hundred a second: 900 ticks by this.
     const MOST: u32 = 100;
 
-    /// For a replay from the timestamp `from` up to the present, at `times` the speed of the stream. `present`: the
-    /// newest timestamp there is, or the last one that was sent, if that is later; the replay's first one follows it.
-    pub(crate) fn new(from: u64, present: u64, times: u32) -> Self {
+    /// For a replay from the timestamp `from` up to the present: at once as far as `head`, then at `times` the
+    /// speed of the stream. `present`: the newest timestamp there is, or the last one that was sent, if that is
+    /// later; the replay's first one follows it.
+    pub(crate) fn new(from: u64, head: u64, present: u64, times: u32) -> Self {
         let times = times.clamp(1, Self::MOST);
         if times == 1 {
             return Self::NONE;
         }
-        // While the past is being sent the present moves on. The last term puts the first timestamp behind `present`,
-        // by a millisecond at most.
-        let meanwhile = present.saturating_sub(from) / u64::from(times - 1);
-        Self { edge: present + meanwhile + u64::from(times), times }
+        let head = head.clamp(from, present.max(from));
+        let begun = present + (head - from) / u64::from(Self::MOST) + 1;
+        // While the past is being sent the present moves on.
+        let edge = begun + (begun - head).div_ceil(u64::from(times - 1));
+        Self { head, edge, times }
     }
 
     /// What a packet with this timestamp says.
     pub(crate) fn apply(self, timestamp: u64) -> u64 {
-        match self.edge.checked_sub(timestamp) {
-            Some(before) => self.edge - before / u64::from(self.times),
-            None => timestamp,
+        if timestamp >= self.edge {
+            return timestamp;
         }
+        let paced = self.edge - (self.edge - timestamp.max(self.head)) / u64::from(self.times);
+        paced - self.head.saturating_sub(timestamp) / u64::from(Self::MOST)
     }
 }
 
@@ -57,18 +62,23 @@ mod tests {
 
     #[test]
     fn two_seconds_begin_now_and_end_as_they_are() {
-        let squeeze = Squeeze::new(1_000_000, 1_180_000, 10);
-        // 2 s at ten times the speed take 222 ms.
-        for (timestamp, expected) in
-            [(1_000_000, 1_180_009), (1_003_000, 1_180_309), (1_200_010, 1_200_010), (1_203_000, 1_203_000)]
-        {
+        // A fifth of a second goes out at once, 1.8 s at ten times the speed take 200 ms.
+        let squeeze = Squeeze::new(1_000_000, 1_018_000, 1_180_000, 10);
+        for (timestamp, expected) in [
+            (1_000_000, 1_180_002),
+            (1_003_000, 1_180_032),
+            (1_018_000, 1_180_182),
+            (1_021_000, 1_180_482),
+            (1_198_202, 1_198_202),
+            (1_203_000, 1_203_000),
+        ] {
             assert_eq!(squeeze.apply(timestamp), expected, "{timestamp}");
         }
     }
 
     #[test]
     fn what_is_not_faster_changes_nothing() {
-        for squeeze in [Squeeze::NONE, Squeeze::new(50, 90_000, 1), Squeeze::new(50, 60, 0)] {
+        for squeeze in [Squeeze::NONE, Squeeze::new(50, 60, 90_000, 1), Squeeze::new(50, 50, 60, 0)] {
             for timestamp in [0, 50, 60, 3_050, u64::MAX] {
                 assert_eq!(squeeze.apply(timestamp), timestamp, "{squeeze:?}");
             }
@@ -78,10 +88,11 @@ mod tests {
     proptest! {
         #[test]
         fn pictures_stay_in_order_and_apart_and_follow_what_was_sent(
-            from in 0_u64..1 << 40, age in 0_u64..2_000_000, times in 2_u32..1000, step in 900_u64..9000,
+            from in 0_u64..1 << 40, age in 0_u64..2_000_000, at_once in 0_u64..3_000_000, times in 2_u32..1000,
+            step in 900_u64..9000,
         ) {
             let present = from + age;
-            let squeeze = Squeeze::new(from, present, times);
+            let squeeze = Squeeze::new(from, from + at_once, present, times);
             let mut last = present;
             for timestamp in (0..age / step + 200).map(|picture| from + picture * step) {
                 let moved = squeeze.apply(timestamp);
