@@ -1,4 +1,5 @@
 import { type JitterTargets, jitterTargets, type LatencyMode, type PlayoutWish, playoutWish, USUAL_LIMIT_MS } from "./latency";
+import { readPlayback } from "./playbackStats";
 
 /**
  * A new delay is reached in steps, up and down: browsers take it over at once for pictures, and a jump of half a
@@ -7,6 +8,15 @@ import { type JitterTargets, jitterTargets, type LatencyMode, type PlayoutWish, 
  */
 const STEP_MS = 20;
 const STEP_EVERY_MS = 100;
+/** The first step of a connection may be this large: one picture stays twice as long. */
+const FIRST_STEP_MS = 60;
+/**
+ * A server sends whoever joins the past since the last keyframe, much faster than live. Held back, those pictures would
+ * be thrown away, so we begin when no more than so many of them come in a second, or after a while in any case.
+ */
+const LIVE_PICTURES_PER_S = 100;
+const LOOK_EVERY_MS = 50;
+const LOOKS = 40;
 
 /**
  * Carries the viewer's choice of a delay to the browser and to the server. It outlives attempts and peer connections:
@@ -20,6 +30,8 @@ export class PlayoutControl {
   #sent: PlayoutWish | null = null;
   #peer: RTCPeerConnection | null = null;
   #pictured = false;
+  /** What came before the present is behind us. */
+  #live = false;
   /** What the peer connection has been told. */
   #now: JitterTargets = NOTHING;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -60,6 +72,7 @@ export class PlayoutControl {
     this.#timer = undefined;
     this.#peer = peer;
     this.#pictured = false;
+    this.#live = false;
     this.#now = NOTHING;
   }
 
@@ -67,6 +80,20 @@ export class PlayoutControl {
   pictured(): void {
     if (this.#pictured) return;
     this.#pictured = true;
+    void this.#awaitLive(this.#peer);
+  }
+
+  async #awaitLive(peer: RTCPeerConnection | null): Promise<void> {
+    let before = await decodedPictures(peer);
+    for (let look = 0; look < LOOKS; look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      if (this.#peer !== peer) return;
+      const after = await decodedPictures(peer);
+      if (after - before < (LIVE_PICTURES_PER_S * LOOK_EVERY_MS) / 1000) break;
+      before = after;
+    }
+    if (this.#peer !== peer) return;
+    this.#live = true;
     this.#approach();
   }
 
@@ -79,9 +106,13 @@ export class PlayoutControl {
 
   /** One step towards what is wanted, and more of them later. The first picture is shown at once in every mode. */
   #approach(): void {
-    if (!this.#pictured || this.#timer !== undefined) return;
+    if (!this.#live || this.#timer !== undefined) return;
     const goal = jitterTargets(this.#mode, this.#limitMs);
-    const next = { videoMs: step(this.#now.videoMs, goal.videoMs), audioMs: step(this.#now.audioMs, goal.audioMs) };
+    const mostMs = this.#now === NOTHING ? FIRST_STEP_MS : STEP_MS;
+    const next = {
+      videoMs: step(this.#now.videoMs, goal.videoMs, mostMs),
+      audioMs: step(this.#now.audioMs, goal.audioMs, mostMs),
+    };
     if (next.videoMs === this.#now.videoMs && next.audioMs === this.#now.audioMs) return;
     this.#now = next;
     for (const receiver of this.#peer?.getReceivers() ?? []) {
@@ -97,8 +128,15 @@ export class PlayoutControl {
 
 const NOTHING: JitterTargets = { videoMs: null, audioMs: null };
 
-function step(fromMs: number | null, toMs: number | null): number | null {
+function step(fromMs: number | null, toMs: number | null, mostMs: number): number | null {
   const way = (toMs ?? 0) - (fromMs ?? 0);
-  if (Math.abs(way) <= STEP_MS) return toMs;
-  return (fromMs ?? 0) + Math.sign(way) * STEP_MS;
+  if (Math.abs(way) <= mostMs) return toMs;
+  return (fromMs ?? 0) + Math.sign(way) * mostMs;
+}
+
+async function decodedPictures(peer: RTCPeerConnection | null): Promise<number> {
+  const report = await peer?.getStats().catch(() => null);
+  // TypeScript knows the report as a map of `any`.
+  const playback = report ? readPlayback(report as Iterable<readonly [string, unknown]>, 0) : null;
+  return playback?.video?.framesDecoded ?? 0;
 }

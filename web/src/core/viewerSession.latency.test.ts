@@ -39,24 +39,46 @@ describe("the viewer's choice of a delay", () => {
     expect(newest(peers).targets).toEqual([50, null]);
   });
 
+  it("lets the past pass first", async () => {
+    const { session, peers } = await joining();
+    const peer = newest(peers);
+    session.pictureShown(peer.stream);
+    for (let look = 0; look < 10; look += 1) {
+      peer.framesDecoded += 15;
+      await pass(50);
+      expect(peer.targets).toEqual([null, null]);
+    }
+    peer.framesDecoded += 3;
+    await pass(50);
+    expect(peer.targets).toEqual([50, null]);
+  });
+
+  it("does not wait for ever", async () => {
+    const { session, peers } = await joining();
+    session.pictureShown(newest(peers).stream);
+    for (let look = 0; look < 40; look += 1) {
+      newest(peers).framesDecoded += 15;
+      await pass(50);
+    }
+    expect(newest(peers).targets).toEqual([50, null]);
+  });
+
   it("is reached in steps in both directions, also when it changes on the way", async () => {
     const { peers, latency } = await playing();
     const peer = newest(peers);
-    const seen: unknown[] = [peer.targets];
+    const seen: unknown[] = [];
     const watch = async (times: number) => {
       for (let count = 0; count < times; count += 1) {
         await pass(100);
         seen.push(peer.targets);
       }
     };
-    await watch(3);
+    await watch(2);
     latency.set("smooth");
     await watch(2);
     latency.set("lowest");
     await watch(6);
     expect(seen).toEqual([
-      [20, null],
-      [40, null],
       [50, null],
       [50, null],
       [90, 40],
