@@ -17,7 +17,7 @@ use heliograph_media::{PayloadType, SeqNo, Ssrc};
 use rand::{SeedableRng, rngs::StdRng};
 
 use crate::{
-    FeedBatch, FeedItem, Packet, RingLimits, StartParts, StreamId, Track,
+    FeedBatch, FeedItem, Packet, PlayoutDelay, RingLimits, StartParts, StreamId, Track,
     viewer::{
         player::{Player, PlayerMedia, Turn},
         track::TrackSender,
@@ -80,7 +80,7 @@ impl Crowd {
                 video: Some(video(slot)),
                 audio: None,
                 cname: "bench".into(),
-                playout_delay_max: 50,
+                playout: PlayoutDelay::default(),
             };
             let player = Player::new(media, &keys, &mut rng).expect("keys of the right length");
             stream.add_player(u32::from(slot));
@@ -141,7 +141,7 @@ impl Patch {
     /// A video track with a playout-delay extension.
     #[must_use]
     pub fn new() -> Self {
-        Self(TrackSender::new(&video(0), 7, 50, false))
+        Self(TrackSender::new(&video(0), 7, PlayoutDelay::default(), false))
     }
 
     /// The header of `packet`, as a checksum so that nothing is optimised away.

@@ -132,7 +132,7 @@ impl Grain {
             self.state ^= self.state >> 7;
             self.state ^= self.state << 17;
             for (pixel, random) in pixels.iter_mut().zip(self.state.to_ne_bytes()) {
-                *pixel += (u16::from(random) * u16::from(self.steps) >> 8) as u8;
+                *pixel += ((u16::from(random) * u16::from(self.steps)) >> 8) as u8;
             }
         }
     }

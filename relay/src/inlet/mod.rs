@@ -5,6 +5,7 @@
 mod arrivals;
 mod counters;
 mod gate;
+mod gather;
 mod health;
 mod keyframes;
 mod latch;
@@ -33,6 +34,7 @@ use heliograph_media::{
 pub(crate) use self::shell::run;
 use self::{
     counters::{Counters, Refused},
+    gather::Gather,
     health::Symptoms,
     keyframes::KeyframeRequests,
     latch::Latch,
@@ -86,6 +88,7 @@ pub(crate) struct Inlet {
     keyframes: KeyframeRequests,
     counters: Counters,
     output: Output,
+    gather: Gather,
     transmits: Vec<Transmit>,
     state: StreamState,
     /// Newest valid media packet, else when waiting began.
@@ -109,6 +112,7 @@ impl Inlet {
             keyframes: KeyframeRequests::default(),
             counters: Counters::default(),
             output: Output::default(),
+            gather: Gather::default(),
             transmits: Vec::new(),
             state: StreamState::Waiting,
             heard: now,
@@ -240,6 +244,12 @@ impl Inlet {
     /// Whether media flows.
     pub(crate) fn state(&self) -> StreamState {
         self.state
+    }
+
+    /// Whether the readers should be told only after another look at the socket, since the rest of a picture is
+    /// probably on its way. `came`: something came since the last call.
+    pub(crate) fn gathers(&mut self, now: Instant, came: bool) -> bool {
+        self.gather.goes_on(now, self.output.is_mid_picture(), came)
     }
 
     /// What happened since the last call, for the readers.

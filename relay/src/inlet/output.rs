@@ -29,6 +29,15 @@ impl Output {
         self.items.push(FeedItem::Packets { track, packets: vec![packet] });
     }
 
+    /// Whether the newest packet of the picture's track is not the last one of its picture.
+    pub(super) fn is_mid_picture(&self) -> bool {
+        let newest = self.items.iter().rev().find_map(|item| match item {
+            FeedItem::Packets { track: Track::Video, packets } => packets.last(),
+            _ => None,
+        });
+        newest.is_some_and(|packet| !packet.marker)
+    }
+
     pub(super) fn take(&mut self) -> Vec<FeedItem> {
         std::mem::take(&mut self.items)
     }

@@ -20,6 +20,8 @@ const DATAGRAM: usize = 2_048;
 const CHUNK: usize = 32 << 10;
 /// At most so many datagrams before the readers hear of them.
 const BURST: usize = 512;
+/// At most so many looks at the socket for one picture, however little time each takes.
+const MOST_LOOKS: u32 = 500;
 /// How often the shared report is made anew.
 const REPORT: Duration = Duration::from_millis(500);
 /// How often malformed datagrams may be logged.
@@ -67,7 +69,10 @@ impl Shell {
         loop {
             tokio::select! {
                 ready = socket.readable() => match ready {
-                    Ok(()) => self.drain(socket),
+                    Ok(()) => {
+                        self.drain(socket);
+                        self.gather(socket).await;
+                    }
                     Err(error) => return CloseReason::Internal(format!("RTP socket: {error}")),
                 },
                 () = stream.wake.notified() => {}
@@ -85,9 +90,21 @@ impl Shell {
         }
     }
 
-    /// Reads until the socket is empty: one batch for the readers, however many datagrams.
-    fn drain(&mut self, socket: &UdpSocket) {
-        for _ in 0..BURST {
+    /// Waits a few microseconds for the rest of a picture, and lets others work meanwhile: the one who forwards
+    /// these packets may be among them.
+    async fn gather(&mut self, socket: &UdpSocket) {
+        let mut came = true;
+        let mut looks = 0;
+        while looks < MOST_LOOKS && self.inlet.gathers(Instant::now(), came) {
+            tokio::task::yield_now().await;
+            came = self.drain(socket);
+            looks += 1;
+        }
+    }
+
+    /// Reads until the socket is empty: one batch for the readers, however many datagrams. Whether there were any.
+    fn drain(&mut self, socket: &UdpSocket) -> bool {
+        for count in 0..BURST {
             match self.receive(socket) {
                 Ok((from, length)) => {
                     // Before each one: who was just given this port again may be sending already.
@@ -95,11 +112,12 @@ impl Shell {
                     let datagram = self.chunk.split_to(length).freeze();
                     self.inlet.on_datagram(Instant::now(), from, &datagram);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return count > 0,
                 // An answer of ours found nobody (ICMP): no concern of this direction.
                 Err(_) => {}
             }
         }
+        true
     }
 
     fn receive(&mut self, socket: &UdpSocket) -> io::Result<(SocketAddr, usize)> {
