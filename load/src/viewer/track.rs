@@ -161,7 +161,7 @@ mod tests {
     use crate::{publish::Published, watched::Place};
 
     const SHIFT: u32 = 4_000_000_000;
-    const FRAME: Duration = Duration::from_micros(33_333);
+    const FRAME: Duration = Duration::from_micros(33_334);
     const DELAY: Duration = Duration::from_millis(2);
 
     struct Scene {
