@@ -44,7 +44,8 @@ impl Plot<'_> {
         if !(x_high > x_low && y_high.is_finite()) {
             return None;
         }
-        let y = 0.0..(y_high * 1.08).max(1e-3);
+        // A curve that never leaves zero lies at the bottom of a range that says so.
+        let y = 0.0..if y_high > 0.0 { y_high * 1.08 } else { 1.0 };
         let mut svg = String::new();
         {
             let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
