@@ -24,6 +24,8 @@ pub(super) struct Feedback {
     pub(super) nack: bool,
     pub(super) pli: bool,
     pub(super) fir: bool,
+    /// Receiver reference times are answered (RFC 3611 section 4.4; the word is libwebrtc's).
+    pub(super) rrtr: bool,
 }
 
 impl Format {
@@ -84,6 +86,7 @@ pub(super) fn read(media: &MediaDescription) -> Vec<Format> {
                 "nack" => format.feedback.nack = true,
                 "nack pli" => format.feedback.pli = true,
                 "ccm fir" => format.feedback.fir = true,
+                "rrtr" => format.feedback.rrtr = true,
                 _ => {}
             }),
             _ => {}

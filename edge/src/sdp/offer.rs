@@ -30,7 +30,7 @@ pub fn offer(local: &LocalDescription<'_>) -> String {
             .collect();
         begin(&mut lines, local, MediaKind::Video, &numbers.join(" "));
         for (payload_type, profile_level_id) in &formats {
-            let feedback = Feedback { nack: true, pli: true, fir: true };
+            let feedback = Feedback { nack: true, pli: true, fir: true, rrtr: true };
             lines.h264(*payload_type, *profile_level_id, feedback);
             lines.rtx(rtx_of(*payload_type), *payload_type);
         }

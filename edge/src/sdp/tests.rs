@@ -105,6 +105,7 @@ fn our_offer_word_for_word() {
          a=rtcp-fb:102 nack\n\
          a=rtcp-fb:102 nack pli\n\
          a=rtcp-fb:102 ccm fir\n\
+         a=rtcp-fb:102 rrtr\n\
          a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\n\
          a=rtpmap:103 rtx/90000\n\
          a=fmtp:103 apt=102\n\
@@ -112,6 +113,7 @@ fn our_offer_word_for_word() {
          a=rtcp-fb:104 nack\n\
          a=rtcp-fb:104 nack pli\n\
          a=rtcp-fb:104 ccm fir\n\
+         a=rtcp-fb:104 rrtr\n\
          a=fmtp:104 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640028\n\
          a=rtpmap:105 rtx/90000\n\
          a=fmtp:105 apt=104\n\

@@ -84,6 +84,9 @@ impl Lines {
         if feedback.fir {
             self.line(format_args!("a=rtcp-fb:{number} ccm fir"));
         }
+        if feedback.rrtr {
+            self.line(format_args!("a=rtcp-fb:{number} rrtr"));
+        }
         let profile = hex::encode(profile_level_id);
         self.line(format_args!(
             "a=fmtp:{number} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"

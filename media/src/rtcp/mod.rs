@@ -1,4 +1,4 @@
-//! RTCP: reports, feedback and goodbyes (RFC 3550 section 6, RFC 4585, RFC 5104).
+//! RTCP: reports, feedback and goodbyes (RFC 3550 section 6, RFC 3611, RFC 4585, RFC 5104).
 //!
 //! Reading goes through the `rtc-rtcp` library and gives owned values; writing appends to a `Vec` that the
 //! caller keeps, without allocating once that has grown.
@@ -12,8 +12,8 @@ pub use read::{
 };
 pub use report::{ReportBlock, SenderInfo};
 pub use write::{
-    MAX_CNAME_LEN, MAX_PAIRS_PER_NACK, MAX_REPORTS, write_bye, write_fir, write_nack, write_pli,
-    write_receiver_report, write_sdes_cname, write_sender_report,
+    MAX_CNAME_LEN, MAX_PAIRS_PER_NACK, MAX_REPORTS, write_bye, write_delay_since_reference_time, write_fir,
+    write_nack, write_pli, write_receiver_report, write_sdes_cname, write_sender_report,
 };
 
 /// Whether a datagram on a port shared by RTP and RTCP is RTCP: version 2 and a second byte of 192 to 223

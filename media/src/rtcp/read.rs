@@ -68,6 +68,13 @@ pub enum Rtcp {
         /// The streams, each with a number that only changes for a new request; at most [`MAX_FIR_ENTRIES`].
         media: Vec<(Ssrc, u8)>,
     },
+    /// A receiver that sends nothing itself wants to measure the round trip (RFC 3611 section 4.4).
+    ReceiverReferenceTime {
+        /// The receiver.
+        ssrc: Ssrc,
+        /// The instant of the report on the receiver's wall clock.
+        ntp: NtpTime,
+    },
     /// Streams that end.
     Bye {
         /// Which ones; at most 31.
@@ -193,8 +200,25 @@ fn parse_one(header: &Header, body: &[u8]) -> Result<Rtcp, rtc_shared::error::Er
             let entries = fir.fir.iter().take(MAX_FIR_ENTRIES);
             Rtcp::Fir { media: entries.map(|entry| (Ssrc(entry.ssrc), entry.sequence_number)).collect() }
         }
+        (PacketType::ExtendedReport, _) => receiver_reference_time(body).unwrap_or(Rtcp::Other),
         _ => Rtcp::Other,
     })
+}
+
+/// The first such block among those of an extended report (RFC 3611 section 3); other blocks are skipped. Blocks that
+/// reach past the report end it.
+fn receiver_reference_time(body: &[u8]) -> Option<Rtcp> {
+    const RECEIVER_REFERENCE_TIME: u8 = 4;
+    let (&ssrc, mut blocks) = body.split_first_chunk()?;
+    while let Some((&[block_type, _, high, low], rest)) = blocks.split_first_chunk() {
+        let (content, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])) * 4)?;
+        if let (RECEIVER_REFERENCE_TIME, &Ok(ntp)) = (block_type, &content.try_into()) {
+            let (ssrc, ntp) = (Ssrc(u32::from_be_bytes(ssrc)), NtpTime(u64::from_be_bytes(ntp)));
+            return Some(Rtcp::ReceiverReferenceTime { ssrc, ntp });
+        }
+        blocks = behind;
+    }
+    None
 }
 
 /// Gives the library a packet whose header says what is really there: no padding, and the length without it.
@@ -281,6 +305,25 @@ mod tests {
                 Rtcp::Bye { ssrcs: vec![Ssrc(1), Ssrc(2)] },
             ])
         );
+    }
+
+    #[test]
+    fn reference_times() {
+        let ntp = NtpTime(0xe8fe_6f80_1f9a_cffa);
+        let time = Rtcp::ReceiverReferenceTime { ssrc: Ssrc(1), ntp };
+        for (datagram, expected) in [
+            ("80cf0004 00000001 04000002 e8fe6f80 1f9acffa", time.clone()),
+            // Behind a block of another kind.
+            ("80cf0006 00000001 07000001 00000000 04000002 e8fe6f80 1f9acffa", time),
+            ("80cf0001 00000001", Rtcp::Other),
+            ("80cf0000", Rtcp::Other),
+            // Of a wrong length, and past the end.
+            ("80cf0003 00000001 04000001 e8fe6f80", Rtcp::Other),
+            ("80cf0003 00000001 04000002 e8fe6f80", Rtcp::Other),
+            ("80cf0002 00000001 0400ffff", Rtcp::Other),
+        ] {
+            assert_eq!(parse_compound(&hex(datagram)), Ok(vec![expected]), "{datagram}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::{ReportBlock, SenderInfo};
-use crate::{Ssrc, WireSeq};
+use crate::{NtpTime, Ssrc, WireSeq};
 
 /// A report, and a goodbye, has room for so many streams.
 pub const MAX_REPORTS: usize = 31;
@@ -14,6 +14,7 @@ const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
+const EXTENDED_REPORT: u8 = 207;
 
 /// Appends a sender report (RFC 3550 section 6.4.1). Report blocks beyond [`MAX_REPORTS`] are left out.
 pub fn write_sender_report(out: &mut Vec<u8>, sender: &SenderInfo, reports: &[ReportBlock]) {
@@ -50,6 +51,26 @@ pub fn write_sdes_cname(out: &mut Vec<u8>, ssrc: Ssrc, cname: &str) {
     // The list of items ends with at least one zero, up to the next word.
     let unaligned = (out.len() - start) % 4;
     out.extend_from_slice(&[0; 4][unaligned..]);
+    end(out, start);
+}
+
+/// Appends the answer to a receiver's reference time (RFC 3611 section 4.5): which one was the last, and how long ago
+/// it came, in 1/65536 s.
+pub fn write_delay_since_reference_time(
+    out: &mut Vec<u8>,
+    sender: Ssrc,
+    receiver: Ssrc,
+    last: NtpTime,
+    delay: u32,
+) {
+    const DELAY_SINCE_REFERENCE_TIME: u32 = 5 << 24;
+    const WORDS: u32 = 3;
+    let start = begin(out, 0, EXTENDED_REPORT);
+    put(out, sender.0);
+    put(out, DELAY_SINCE_REFERENCE_TIME | WORDS);
+    put(out, receiver.0);
+    put(out, last.middle32());
+    put(out, delay);
     end(out, start);
 }
 
@@ -150,10 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{
-        NtpTime,
-        rtcp::{Rtcp, parse_compound},
-    };
+    use crate::rtcp::{Rtcp, parse_compound};
 
     /// Runs one writer and returns what it appended, as hex.
     fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -214,6 +232,11 @@ mod tests {
         assert_eq!(written(|out| write_fir(out, a, b, 7)), "84ce00040102030400000000f1f2f3f407000000");
         assert_eq!(written(|out| write_bye(out, &[a, b])), "82cb000201020304f1f2f3f4");
         assert_eq!(written(|out| write_receiver_report(out, a, &[])), "80c9000101020304");
+        let last = NtpTime(0xe8fe_6f80_1f9a_cffa);
+        assert_eq!(
+            written(|out| write_delay_since_reference_time(out, a, b, last, 0x0001_8000)),
+            "80cf00050102030405000003f1f2f3f46f801f9a00018000"
+        );
         for (name, tail) in
             [("", "01000000"), ("a", "01016100"), ("ab", "0102616200000000"), ("abc", "0103616263000000")]
         {

@@ -48,6 +48,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A viewer that joined longer ago than this asks for a keyframe in a standstill only because nothing comes.
 const JOINING: Duration = Duration::from_millis(2500);
 
+/// A viewer may measure the round trip so often; some ask with every report.
+const MEASURE_EVERY: Duration = Duration::from_millis(500);
+/// So long after a keyframe, packets from before it are still sent again: the viewer has not shown them yet.
+const SHOWN_AFTER: Duration = Duration::from_millis(500);
+
 /// The part of a stream that players look at.
 pub(crate) struct StreamView<'a> {
     pub(crate) rings: &'a [TrackRing; 2],
@@ -121,6 +126,8 @@ pub(crate) struct Player {
     /// Late packets up to here were seen.
     late_seen: u32,
     reported: Option<Instant>,
+    /// When the viewer last got an answer that lets it measure the round trip.
+    reference_answered: Option<Instant>,
 }
 
 impl Player {
@@ -147,6 +154,7 @@ impl Player {
             round_trip: None,
             late_seen: 0,
             reported: None,
+            reference_answered: None,
         })
     }
 
@@ -327,8 +335,7 @@ impl Player {
                                 lane.counters.resend_gone += 1;
                                 continue;
                             };
-                            if ring.get(seq).is_none() || ring.newest_keyframe().is_some_and(|key| seq < key)
-                            {
+                            if !still_wanted(now, ring, seq) {
                                 lane.counters.resend_gone += 1;
                                 continue;
                             }
@@ -348,10 +355,32 @@ impl Player {
                         self.on_keyframe_request(now, media, Some(number), stream, &ask, lane);
                     }
                 }
+                Rtcp::ReceiverReferenceTime { ssrc, ntp } => {
+                    self.answer_reference_time(now, ssrc, ntp, lane);
+                }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Lets a viewer that has lost something measure the round trip (RFC 3611 section 4.5): libwebrtc then asks again
+    /// after that time instead of 100 ms, and holds pictures back long enough for one answer.
+    fn answer_reference_time(&mut self, now: Instant, receiver: Ssrc, ntp: NtpTime, lane: &mut Lane<'_>) {
+        let answered_lately = |at| now.saturating_duration_since(at) < MEASURE_EVERY;
+        let Some(video) = self.video.as_ref().filter(|video| video.resends.has_lost()) else { return };
+        if self.reference_answered.is_some_and(answered_lately) {
+            return;
+        }
+        self.reference_answered = Some(now);
+        let (mut plain, mut sealed) = (Vec::new(), Vec::new());
+        let sender = video.sender.ssrc();
+        rtcp::write_receiver_report(&mut plain, sender, &[]);
+        // Answered at once.
+        rtcp::write_delay_since_reference_time(&mut plain, sender, receiver, ntp, 0);
+        if self.rtcp_sealer.seal(&plain, &mut sealed).is_ok() {
+            lane.outbox.push(&lane.target, &sealed);
+        }
     }
 
     fn round_trip(&self) -> Duration {
@@ -425,6 +454,16 @@ impl Player {
         self.late_seen = stream.late.next();
         true
     }
+}
+
+/// Whether a packet that is asked for is there, and still of use: a viewer that has shown a newer keyframe has none for
+/// it.
+fn still_wanted(now: Instant, ring: &TrackRing, seq: SeqNo) -> bool {
+    let is_over = |keyframe| {
+        let keyframe = ring.get(keyframe)?;
+        Some(seq < keyframe.seq && now.saturating_duration_since(keyframe.arrival) >= SHOWN_AFTER)
+    };
+    ring.get(seq).is_some() && ring.newest_keyframe().and_then(is_over) != Some(true)
 }
 
 impl Video {

@@ -511,7 +511,7 @@ fn a_viewer_without_rtx_gets_the_same_bytes() {
 }
 
 #[test]
-fn nothing_older_than_the_newest_keyframe_is_sent_again() {
+fn nothing_older_than_a_keyframe_that_was_shown_is_sent_again() {
     let mut world = World::new(true);
     world.past(2, 1000, 10);
     world.start();
@@ -520,10 +520,47 @@ fn nothing_older_than_the_newest_keyframe_is_sent_again() {
     world.publish(keyframe);
     world.turns();
     let new = world.got_video();
-    world.nack(&[old[3].index, new[1].index, new.last().unwrap().index + 1]);
-    let got = world.got();
-    assert_eq!(got.iter().map(|got| got.ring).collect::<Vec<_>>(), [new[1].ring]);
-    assert_eq!(world.counters.resend_gone, 2);
+    world.now += Duration::from_millis(499);
+    let asked = [old[3].index, new[1].index, new.last().unwrap().index + 1];
+    world.nack(&asked);
+    let rings = |got: Vec<Got>| got.iter().map(|got| got.ring).collect::<Vec<_>>();
+    assert_eq!(rings(world.got()), [old[3].ring, new[1].ring], "still in the viewer's buffer");
+    assert_eq!(world.counters.resend_gone, 1);
+    world.now += Duration::from_millis(100);
+    world.nack(&asked);
+    assert_eq!(rings(world.got()), [new[1].ring]);
+    assert_eq!(world.counters.resend_gone, 3);
+}
+
+#[test]
+fn a_viewer_that_loses_packets_may_measure_the_round_trip() {
+    let mut world = World::new(true);
+    world.past(5, 1000, 10);
+    world.start();
+    let sent = world.got_video();
+    // Extended report of 9: its clock says 1.5 s.
+    let mut request = vec![0x80, 207, 0, 4, 0, 0, 0, 9, 4, 0, 0, 2];
+    request.extend(0x0000_0001_8000_0000_u64.to_be_bytes());
+    let ask = |world: &mut World| {
+        let mut report = Vec::new();
+        rtcp::write_receiver_report(&mut report, Ssrc(9), &[]);
+        report.extend(&request);
+        world.feedback(&report);
+        std::mem::take(&mut world.sent)
+    };
+    assert!(ask(&mut world).is_empty(), "nothing was lost");
+    world.nack(&[sent[4].index]);
+    world.got();
+    let mut answer = ask(&mut world);
+    assert_eq!(answer.len(), 1);
+    let mut opener = RtcpOpener::new(&key(1)).unwrap();
+    let mut expected = Vec::new();
+    rtcp::write_receiver_report(&mut expected, VIDEO, &[]);
+    rtcp::write_delay_since_reference_time(&mut expected, VIDEO, Ssrc(9), NtpTime(3 << 31), 0);
+    assert_eq!(opener.open(&mut answer[0]).unwrap(), expected);
+    assert!(ask(&mut world).is_empty(), "just answered");
+    world.now += Duration::from_secs(1);
+    assert_eq!(ask(&mut world).len(), 1);
 }
 
 #[test]
@@ -660,6 +697,54 @@ fn the_ring_that_starts_anew_is_followed() {
     let got = world.got_video();
     assert_eq!(got[0].index, sent.last().unwrap().index + 1, "numbered on");
     assert_eq!(got.last().unwrap().ring, world.next[0] - 1);
+}
+
+/// The rollover counter goes up on the way, in the media as in what is sent again; what was lost on either side of the
+/// wrap is found, and so is what came late.
+#[test]
+fn wraps_are_crossed() {
+    const WRAP: u64 = 1 << 16;
+    let mut world = World::new(true);
+    let video = world.player.video.as_mut().unwrap();
+    video.sender.begin_at(WRAP - 30);
+    video.rtx.as_mut().unwrap().begin_at(WRAP - 3);
+    world.past(5, 1000, 10);
+    world.start();
+    let sent = world.got_video();
+    assert!(gap_free(&sent));
+    assert_eq!((sent[0].index, sent[79].index), (WRAP - 30, WRAP + 49));
+    world.pass(Duration::from_millis(30));
+    world.got();
+    let asked: Vec<u64> = (WRAP - 4..WRAP + 4).collect();
+    world.nack(&asked);
+    let again = world.got();
+    assert!(gap_free(&again));
+    assert_eq!((again[0].index, again[7].index), (WRAP - 2, WRAP + 5), "behind the first one, sent twice");
+    let place = |index: u64| sent[(index - sent[0].index) as usize].ring;
+    assert_eq!(
+        again.iter().map(|got| (got.osn.unwrap(), got.ring)).collect::<Vec<_>>(),
+        asked.iter().map(|&index| (index as u16, place(index))).collect::<Vec<_>>()
+    );
+
+    // A hole across the next wrap, filled late.
+    let next = |world: &World| world.player.video.as_ref().unwrap().sender.cursor().next_out().0;
+    while next(&world) + 50 < 2 * WRAP {
+        let picture = world.picture(false, 50);
+        world.publish(picture);
+        world.now += PICTURE;
+        world.turns();
+        world.got();
+    }
+    let first = next(&world);
+    let hole = 2 * WRAP - 3..2 * WRAP + 3;
+    let picture = world.picture(false, 100).into_iter().zip(first..);
+    let (late, rest): (Vec<_>, Vec<_>) = picture.partition(|(_, index)| hole.contains(index));
+    world.publish(rest.into_iter().map(|(packet, _)| packet).collect());
+    world.turns();
+    assert!(world.got_video().iter().all(|got| !hole.contains(&got.index)));
+    world.publish(late.into_iter().map(|(packet, _)| packet).collect());
+    world.turns();
+    assert_eq!(world.got_video().iter().map(|got| got.index).collect::<Vec<_>>(), hole.collect::<Vec<_>>());
 }
 
 #[test]

@@ -15,21 +15,31 @@ const RESERVE: u32 = 64;
 const MOST: u32 = (RESERVE + 256) * ONE_IN;
 /// Resends remembered for recognising duplicates.
 const REMEMBERED: usize = 64;
-/// Second copies waiting at once.
-const WAITING: usize = 64;
-/// Between the two copies: long enough to leave a burst of loss behind.
-pub(crate) const SECOND_COPY_AFTER: Duration = Duration::from_millis(10);
-/// Reported loss above which everything is sent twice, in 1/256.
-const TWICE_ABOVE: u8 = 5;
+/// Further copies waiting at once.
+const WAITING: usize = 128;
+/// Between two copies: long enough to leave a burst of loss behind.
+pub(crate) const COPY_AFTER: Duration = Duration::from_millis(10);
+/// Loss above which everything is sent twice, in 1/256.
+const TWICE_ABOVE: u32 = 5;
+/// Loss above which everything is sent three times while credit lasts, in 1/256.
+const THRICE_ABOVE: u32 = 18;
+/// Packets over which requests are counted.
+const WINDOW: u32 = 512;
+/// The fewest packets that say anything about loss.
+const FEW: u32 = 64;
 
-/// Budget, memory of recent resends, and second copies. Costs nothing until the first NACK.
+/// Budget, memory of recent resends, and further copies. Costs nothing until the first NACK.
 #[derive(Debug)]
 pub(crate) struct Resends {
     /// In quarters of a packet.
     credit: u32,
     recent: VecDeque<(OutSeq, Instant)>,
-    second: VecDeque<(Instant, OutSeq)>,
-    fraction_lost: u8,
+    copies: VecDeque<(Instant, OutSeq)>,
+    /// What the viewer's newest report says, in 1/256.
+    reported: u8,
+    /// Packets sent lately, and how many of them were asked for again: known long before the first report.
+    sent: u32,
+    asked: u32,
 }
 
 /// What to do about one asked-for packet.
@@ -43,17 +53,29 @@ pub(crate) enum Resend {
 
 impl Resends {
     pub(crate) fn new() -> Self {
-        Self { credit: RESERVE * ONE_IN, recent: VecDeque::new(), second: VecDeque::new(), fraction_lost: 0 }
+        Self {
+            credit: RESERVE * ONE_IN,
+            recent: VecDeque::new(),
+            copies: VecDeque::new(),
+            reported: 0,
+            sent: 0,
+            asked: 0,
+        }
     }
 
     /// Media packets went out: more may be sent again.
     pub(crate) fn earn(&mut self, packets: u32) {
         self.credit = self.credit.saturating_add(packets).min(MOST);
+        self.sent = self.sent.saturating_add(packets);
+        while self.sent > WINDOW {
+            self.sent /= 2;
+            self.asked /= 2;
+        }
     }
 
     /// The viewer's newest report about the track, in 1/256.
     pub(crate) const fn set_fraction_lost(&mut self, fraction: u8) {
-        self.fraction_lost = fraction;
+        self.reported = fraction;
     }
 
     /// Decides about one packet of a NACK and accounts for it.
@@ -71,29 +93,44 @@ impl Resends {
             self.recent.pop_front();
         }
         self.recent.push_back((out, now));
-        if self.fraction_lost > TWICE_ABOVE {
-            self.schedule(now + SECOND_COPY_AFTER, out);
+        self.asked += 1;
+        let loss = self.loss();
+        if loss > TWICE_ABOVE {
+            self.schedule(now + COPY_AFTER, out);
+        }
+        if loss > THRICE_ABOVE && self.credit > MOST / 2 {
+            self.schedule(now + 2 * COPY_AFTER, out);
         }
         Resend::Now
     }
 
+    /// Whether anything was ever lost, as far as the viewer has told.
+    pub(crate) const fn has_lost(&self) -> bool {
+        self.reported > 0 || self.asked > 0
+    }
+
+    /// The present loss in 1/256, reported or guessed from what is asked for.
+    fn loss(&self) -> u32 {
+        u32::from(self.reported).max(self.asked * 256 / self.sent.max(FEW))
+    }
+
     /// Sends a packet (again) at `at`, budget permitting.
     pub(crate) fn schedule(&mut self, at: Instant, out: OutSeq) {
-        if self.second.len() < WAITING {
-            let place = self.second.partition_point(|&(other, _)| other <= at);
-            self.second.insert(place, (at, out));
+        if self.copies.len() < WAITING {
+            let place = self.copies.partition_point(|&(other, _)| other <= at);
+            self.copies.insert(place, (at, out));
         }
     }
 
     /// When [`Resends::due`] has something.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.second.front().map(|&(at, _)| at)
+        self.copies.front().map(|&(at, _)| at)
     }
 
     /// The next scheduled copy that is due and within budget.
     pub(crate) fn due(&mut self, now: Instant) -> Option<OutSeq> {
-        while self.second.front().is_some_and(|&(at, _)| at <= now) {
-            let (_, out) = self.second.pop_front()?;
+        while self.copies.front().is_some_and(|&(at, _)| at <= now) {
+            let (_, out) = self.copies.pop_front()?;
             if self.spend() {
                 return Some(out);
             }
@@ -157,11 +194,41 @@ mod tests {
         assert_eq!(resends.next_due(), None);
         resends.set_fraction_lost(6);
         resends.ask(now, OutSeq(2), RTT);
-        assert_eq!(resends.next_due(), Some(now + SECOND_COPY_AFTER));
+        assert_eq!(resends.next_due(), Some(now + COPY_AFTER));
         assert_eq!(resends.due(now), None);
-        assert_eq!(resends.due(now + SECOND_COPY_AFTER), Some(OutSeq(2)));
-        assert_eq!(resends.due(now + SECOND_COPY_AFTER), None);
+        assert_eq!(resends.due(now + COPY_AFTER), Some(OutSeq(2)));
+        assert_eq!(resends.due(now + COPY_AFTER), None);
         assert_eq!(resends.credit, 61 * ONE_IN, "the second copy is paid for too");
+    }
+
+    #[test]
+    fn above_seven_percent_three_times_while_credit_lasts() {
+        let now = Instant::now();
+        let mut resends = Resends::new();
+        resends.set_fraction_lost(19);
+        resends.ask(now, OutSeq(1), RTT);
+        assert_eq!(resends.copies.len(), 1, "little credit yet");
+        resends.earn(10_000);
+        resends.ask(now, OutSeq(2), RTT);
+        assert_eq!(resends.copies.back(), Some(&(now + 2 * COPY_AFTER, OutSeq(2))));
+        assert_eq!(resends.copies.len(), 3);
+    }
+
+    #[test]
+    fn requests_tell_of_loss_before_the_first_report() {
+        let now = Instant::now();
+        let mut resends = Resends::new();
+        assert!(!resends.has_lost());
+        resends.earn(200);
+        resends.ask(now, OutSeq(1), RTT);
+        assert!(resends.has_lost());
+        assert_eq!(resends.next_due(), None, "one in two hundred");
+        for seq in 2..=5 {
+            resends.ask(now, OutSeq(seq), RTT);
+        }
+        assert_eq!(resends.copies.back(), Some(&(now + COPY_AFTER, OutSeq(5))), "five in two hundred");
+        resends.earn(100_000);
+        assert_eq!(resends.loss(), 0, "long ago");
     }
 
     #[test]
@@ -173,6 +240,6 @@ mod tests {
             resends.earn(8);
             resends.ask(now, OutSeq(seq), RTT);
         }
-        assert!(resends.recent.len() <= REMEMBERED && resends.second.len() <= WAITING);
+        assert!(resends.recent.len() <= REMEMBERED && resends.copies.len() <= WAITING);
     }
 }

@@ -157,6 +157,12 @@ impl TrackSender {
         self.last_timestamp
     }
 
+    /// See [`Cursor::begin_at`].
+    #[cfg(test)]
+    pub(crate) fn begin_at(&mut self, out: u64) {
+        self.cursor.begin_at(out);
+    }
+
     /// Goes on at `seq`, at the stream's own pace.
     pub(crate) fn jump(&mut self, seq: SeqNo) {
         let squeeze = self.cursor.squeeze();
@@ -263,6 +269,12 @@ impl RtxSender {
 
     pub(crate) const fn ssrc(&self) -> Ssrc {
         self.ssrc
+    }
+
+    /// As [`TrackSender::begin_at`].
+    #[cfg(test)]
+    pub(crate) fn begin_at(&mut self, out: u64) {
+        self.next = OutSeq(out);
     }
 
     /// Sends `packet`, which went out as `original` of `track`.

@@ -1,4 +1,4 @@
-import { withStereo } from "./sdp";
+import { withRoundTripReports, withStereo } from "./sdp";
 export interface PeerLinkEvents {
   /** Tracks have come; the stream stays the same object for the life of the link. */
   stream(stream: MediaStream): void;
@@ -37,7 +37,7 @@ export class PeerLink {
     await this.peer.setRemoteDescription({ type: "offer", sdp: offerSdp });
     this.#flushCandidates();
     const answer = await this.peer.createAnswer();
-    const sdp = withStereo(answer.sdp ?? "");
+    const sdp = ours(answer.sdp);
     const taken = this.peer.setLocalDescription({ type: "answer", sdp });
     send(sdp);
     await taken;
@@ -48,7 +48,7 @@ export class PeerLink {
     this.peer.addTransceiver("video", { direction: "recvonly" });
     this.peer.addTransceiver("audio", { direction: "recvonly" });
     const offer = await this.peer.createOffer();
-    const sdp = withStereo(offer.sdp ?? "");
+    const sdp = ours(offer.sdp);
     await this.peer.setLocalDescription({ type: "offer", sdp });
     return sdp;
   }
@@ -83,3 +83,6 @@ export class PeerLink {
     for (const candidate of this.#pendingCandidates.splice(0)) this.addCandidate(candidate);
   }
 }
+
+/** What the browser describes, with what it can do and does not say of itself. */
+const ours = (sdp = ""): string => withRoundTripReports(withStereo(sdp));

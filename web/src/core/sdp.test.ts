@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { withStereo } from "./sdp";
+import { withRoundTripReports, withStereo } from "./sdp";
 
 const sdp = (...lines: string[]) => [...lines, ""].join("\r\n");
 
@@ -29,5 +29,30 @@ describe("withStereo", () => {
     ["leaves nothing as nothing", "", ""],
   ])("%s", (_name, before, after) => {
     expect(withStereo(before)).toBe(after);
+  });
+});
+
+describe("withRoundTripReports", () => {
+  it.each([
+    [
+      "adds to each H.264 format and to no other",
+      sdp("a=rtpmap:102 H264/90000", "a=rtcp-fb:102 nack", "a=rtpmap:103 rtx/90000", "a=rtpmap:104 h264/90000"),
+      sdp(
+        "a=rtpmap:102 H264/90000",
+        "a=rtcp-fb:102 rrtr",
+        "a=rtcp-fb:102 nack",
+        "a=rtpmap:103 rtx/90000",
+        "a=rtpmap:104 h264/90000",
+        "a=rtcp-fb:104 rrtr",
+      ),
+    ],
+    [
+      "says it once",
+      sdp("a=rtpmap:102 H264/90000", "a=rtcp-fb:102 rrtr"),
+      sdp("a=rtpmap:102 H264/90000", "a=rtcp-fb:102 rrtr"),
+    ],
+    ["leaves sound alone", sdp("a=rtpmap:111 opus/48000/2"), sdp("a=rtpmap:111 opus/48000/2")],
+  ])("%s", (_name, before, after) => {
+    expect(withRoundTripReports(before)).toBe(after);
   });
 });

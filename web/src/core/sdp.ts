@@ -26,3 +26,20 @@ export function withStereo(sdp: string): string {
     })
     .join("\r\n");
 }
+
+/**
+ * Adds `rrtr` to the feedback of our own H.264 formats. Chrome then measures the round trip although it sends nothing
+ * (RFC 3611 section 4.4): it asks for lost packets again after that time instead of 100 ms, and holds pictures back long
+ * enough for one answer when packets get lost.
+ */
+export function withRoundTripReports(sdp: string): string {
+  return sdp
+    .split(/\r\n|\n/)
+    .flatMap((line) => {
+      const payloadType = /^a=rtpmap:(\d+) H264\//i.exec(line)?.[1];
+      return payloadType === undefined || sdp.includes(`a=rtcp-fb:${payloadType} rrtr`)
+        ? [line]
+        : [line, `a=rtcp-fb:${payloadType} rrtr`];
+    })
+    .join("\r\n");
+}
