@@ -15,7 +15,7 @@ needs=(
   "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf:fonts-dejavu-core"
 )
 if [ "$what" = test ]; then
-  needs+=("c++:g++" "chromium:chromium" "python3:python3")
+  needs+=("c++:g++" "chromium:chromium" "python3:python3" "ip:iproute2" "nsenter:util-linux")
 fi
 
 missing=()

@@ -26,6 +26,7 @@ step "rust: build" cargo build --workspace --all-targets --locked
 # Tests use the programs that were just built; building them alone would choose other features and start anew.
 built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
 export HELIOGRAPH_BIN=$built/heliograph PATTERN_PUBLISHER_BIN=$built/pattern-publisher
+export LINK_EMULATOR_BIN=$built/link-emulator
 step "rust: tests" cargo test --workspace --locked
 step "fuzz targets" fuzz/build
 step "browser: install" node_modules tests/browser

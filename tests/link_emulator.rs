@@ -39,7 +39,7 @@ struct Args {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
 enum Order {
-    Set { down: Option<Conditions>, up: Option<Conditions> },
+    Set { down: Option<Box<Conditions>>, up: Option<Box<Conditions>> },
     Counts,
 }
 
@@ -77,7 +77,7 @@ fn obey(line: &str, down: &Way, up: &Way) -> serde_json::Value {
             let wanted = [(down, for_down), (up, for_up)];
             if let Some(Err(reason)) = wanted
                 .iter()
-                .filter_map(|(_, conditions)| conditions.as_ref())
+                .filter_map(|(_, conditions)| conditions.as_deref())
                 .map(Conditions::check)
                 .find(Result::is_err)
             {
@@ -85,7 +85,7 @@ fn obey(line: &str, down: &Way, up: &Way) -> serde_json::Value {
             }
             for (way, conditions) in wanted {
                 if let Some(conditions) = conditions {
-                    way.direction().set(conditions);
+                    way.direction().set(*conditions);
                 }
             }
             json!({"event": "set"})

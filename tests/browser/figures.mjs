@@ -77,9 +77,12 @@ const COLUMNS = [
 
 const ms = (value) => (Number.isFinite(value) ? `${Math.round(value)} ms` : "-");
 
-export function printTable(title, rows) {
-  const cells = [COLUMNS.map(([name]) => name), ...rows.map((row) => COLUMNS.map(([, show]) => String(show(row))))];
-  const widths = COLUMNS.map((_, column) => Math.max(...cells.map((line) => line[column].length)));
+export const printTable = (title, rows) => printColumns(title, COLUMNS, rows);
+
+/** A table; a column is its name and what it shows of a row. */
+export function printColumns(title, columns, rows) {
+  const cells = [columns.map(([name]) => name), ...rows.map((row) => columns.map(([, show]) => String(show(row))))];
+  const widths = columns.map((_, column) => Math.max(...cells.map((line) => line[column].length)));
   const lines = cells.map((line) => line.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd());
   console.log([`\n${title}`, ...lines, ""].join("\n"));
 }

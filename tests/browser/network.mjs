@@ -1,16 +1,20 @@
 // Real Chromium behind a bad network: one case after the other, and what it showed.
 import { launch, visit } from "./browser.mjs";
-import { median, percentile } from "./figures.mjs";
+import { median, percentile, printColumns } from "./figures.mjs";
 import { startLink } from "./link.mjs";
 import { STREAM_KBIT } from "./networks.mjs";
+import { collect } from "./probe.mjs";
 import { linkEmulator, programs, startPublisher, startServer } from "./processes.mjs";
 
 /** From `goto` to the first signaling message, roughly: so much earlier a page is opened to join at a given share. */
 const LEAD_MS = 60;
 const FPS = 30;
 
-/** Server, publisher and browser on their sides of a link; null where there can be no link. */
-export async function startScene({ seed, channel = "net" } = {}) {
+/**
+ * Server and publisher on one side of a link, the browser on the other; with `uplink`, the publisher alone on the other.
+ * Null where there can be no link.
+ */
+export async function startScene({ seed, uplink = false, channel = "net" } = {}) {
   const paths = programs();
   const link = await startLink(linkEmulator(), { seed });
   if (!link) return null;
@@ -24,10 +28,10 @@ export async function startScene({ seed, channel = "net" } = {}) {
     const publisher = await startPublisher(paths.publisher, server, channel, {
       bitrate: STREAM_KBIT,
       grain: 60,
-      place: link.server,
+      place: uplink ? link.viewer : link.server,
     });
     closing.push(async () => void (await publisher.stop()));
-    const browser = await launch(link.viewer.chromium());
+    const browser = await launch((uplink ? link.server : link.viewer).chromium());
     closing.push(() => browser.close());
     const url = `${server.url}/c/${channel}`;
     // The first page is slower: the browser starts its parts.
@@ -50,12 +54,15 @@ export async function watch(scene, network, seconds) {
   }
   const before = await link.counts();
   const changes = [];
+  const looks = [];
   const seen = await visit(browser, url, {
     seconds: 0,
     when: () => publisher.phase(0.5, LEAD_MS),
     meanwhile: async (page) => {
       const begun = Date.now();
       const until = (second) => page.waitForTimeout(Math.max(0, begun + second * 1000 - Date.now()));
+      await until(2);
+      looks.push(await page.evaluate(collect));
       for (const [second, change] of network.later ?? []) {
         await until(second);
         changes.push(await page.evaluate(() => performance.now()));
@@ -67,8 +74,37 @@ export async function watch(scene, network, seconds) {
   });
   const after = await link.counts();
   joins.push(firstPictureOf(seen));
-  return figuresOf(network, seen, { joins, changes, before, after });
+  return figuresOf(network, seen, { joins, changes, looks, before, after });
 }
+
+/** Goals that a row misses, in words. Nothing fails here: what a busy machine does is no fault of the server. */
+export function missed(row) {
+  return Object.entries(row.goals)
+    .filter(([name, goal]) => (AT_LEAST.includes(name) ? row[name] < goal : row[name] > goal))
+    .map(([name, goal]) => `${name} ${Math.round(row[name] * 1000) / 1000}, goal ${goal}  <-- missed`);
+}
+
+const AT_LEAST = ["complete"];
+
+const ms = (value) => (Number.isFinite(value) ? `${Math.round(value)}` : "-");
+const share = (value) => `${(100 * value).toFixed(1)} %`;
+const COLUMNS = [
+  ["network", (row) => row.name],
+  ["first picture", (row) => `${ms(row.firstPictureMs)} (worst ${ms(row.worstFirstPictureMs)})`],
+  ["freezes", (row) => `${row.freezes} (${ms(row.frozenMs)} ms)`],
+  ["longest gap", (row) => ms(row.longestGapMs)],
+  ["delay", (row) => `${ms(row.delayMs)} (p95 ${ms(row.delayP95Ms)})`],
+  ["at the end", (row) => `${ms(row.endDelayMs)} (p95 ${ms(row.endDelayP95Ms)})`],
+  ["back after", (row) => ms(row.backAfterMs)],
+  ["settled", (row) => ms(row.settledAfterMs)],
+  ["shown", (row) => share(row.pictures)],
+  ["complete", (row) => share(row.complete)],
+  ["lost on link", (row) => row.lostOnLink],
+  ["nack/rtx/pli", (row) => `${row.nacks}/${row.rtx}/${row.plis}`],
+  ["sound concealed", (row) => ms(row.concealedMs)],
+];
+
+export const printNetworks = (rows) => printColumns("bad networks; times in ms", COLUMNS, rows);
 
 const firstPictureOf = (seen) => (seen.frames[0]?.at ?? Number.NaN) - (seen.signaling?.at ?? Number.NaN);
 
@@ -82,7 +118,7 @@ async function moveViewer(link) {
   await link.viewer.run("ip", ["route", "add", "default", "via", link.server.host]);
 }
 
-function figuresOf(network, seen, { joins, changes, before, after }) {
+function figuresOf(network, seen, { joins, changes, looks, before, after }) {
   const frames = seen.frames;
   const first = frames[0]?.at ?? Number.NaN;
   const last = frames.at(-1)?.at ?? Number.NaN;
@@ -97,7 +133,8 @@ function figuresOf(network, seen, { joins, changes, before, after }) {
   const usual = changes.length > 0 ? between(begin - 5000, begin) : between(first + 2000, first + 7000);
   const late = between(last - 5000, last);
   const seconds = (last - first) / 1000;
-  const lost = after.down.lost + after.down.lostInBursts - before.down.lost - before.down.lostInBursts;
+  const way = network.uplink ? "up" : "down";
+  const gone = (counts) => counts[way].lost + counts[way].lostInBursts + counts[way].overflowed;
   return {
     name: network.name,
     says: network.says,
@@ -116,23 +153,25 @@ function figuresOf(network, seen, { joins, changes, before, after }) {
     backAfterMs: (frames.find(({ at }) => at > mended + 30)?.at ?? Number.NaN) - mended,
     settledAfterMs: settled(delays, mended, median(usual)),
     pictures: new Set(numbers).size / expected,
-    complete: video.framesReceived / expected,
-    decoded: video.framesDecoded / expected,
+    complete: complete(looks[0].inbound.video, video),
     dropped: video.framesDropped,
     packets: video.packetsReceived,
-    lostOnLink: lost,
+    lostOnLink: gone(after) - gone(before),
     lost: video.packetsLost,
     nacks: video.nackCount,
     plis: video.pliCount,
     rtx: video.retransmittedPacketsReceived,
     fec: video.fecPacketsReceived ?? 0,
-    resentShare: 0,
     concealedMs: (audio.concealedSamples - audio.silentConcealedSamples) / 48,
     connections: seen.connections,
-    // The whole entry, for the curious.
-    inbound: process.env.NETWORK_RAW ? seen.inbound : undefined,
-    worstGaps: gaps.sort((a, b) => b.ms - a.ms).slice(0, 5).map(({ at, ms }) => [Math.round(at - first), Math.round(ms)]),
+    goals: network.goals,
   };
+}
+
+/** Of the pictures that were sent between two looks, how many came completely. */
+function complete(before, after) {
+  const sent = ((after.timestamp - before.timestamp) / 1000) * FPS;
+  return Math.min(1, (after.framesReceived - before.framesReceived) / sent);
 }
 
 /** From the mending until nearly all pictures come with the usual delay again. */
