@@ -97,7 +97,7 @@ pub(crate) fn run() -> Result<()> {
                 .build()?
                 .block_on(publish::run(args))
         }
-        Command::Load(args) => load::run(args),
+        Command::Load(args) => load::run(&args),
         Command::Key(KeyCommand::New { channel, common }) => {
             key::new(&common.settings(Parts::Serve)?, &channel)
         }

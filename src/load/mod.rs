@@ -14,7 +14,7 @@ pub(crate) use self::args::LoadArgs;
 ///
 /// # Errors
 /// In words for the person who typed the command: flags, and whatever made the run void.
-pub(crate) fn run(args: LoadArgs) -> Result<()> {
+pub(crate) fn run(args: &LoadArgs) -> Result<()> {
     let settings = args.settings()?;
     // One thread signals; the viewers' own threads do the rest.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
