@@ -150,7 +150,7 @@ function figuresOf(network, seen, { joins, changes, looks, before, after }) {
     delayP95Ms: percentile(usual, 0.95),
     endDelayMs: median(late),
     endDelayP95Ms: percentile(late, 0.95),
-    backAfterMs: (frames.find(({ at }) => at > mended + 30)?.at ?? Number.NaN) - mended,
+    backAfterMs: backAfter(gaps, mended),
     settledAfterMs: settled(delays, mended, median(usual)),
     pictures: new Set(numbers).size / expected,
     complete: complete(looks[0].inbound.video, video),
@@ -166,6 +166,13 @@ function figuresOf(network, seen, { joins, changes, looks, before, after }) {
     connections: seen.connections,
     goals: network.goals,
   };
+}
+
+/** From a change to the end of the longest gap that it caused; not a number without one. */
+function backAfter(gaps, changed) {
+  const around = gaps.filter(({ at, ms }) => at > changed && at - ms < changed + 3000);
+  const longest = around.sort((a, b) => b.ms - a.ms)[0];
+  return longest ? longest.at - changed : Number.NaN;
 }
 
 /** Of the pictures that were sent between two looks, how many came completely. */

@@ -99,7 +99,7 @@ export const cases = [
     says: "the viewer's address changes",
     link: both({}),
     later: [[10, "address"]],
-    goals: { backAfterMs: 2000 },
+    goals: { backAfterMs: 4000, connections: 1 },
   },
   {
     name: "uplink-loss-1",
