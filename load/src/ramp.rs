@@ -18,8 +18,9 @@ impl Ramp {
     /// How many have become due since the last call, when so much time has passed since the begin. The first is due at
     /// once.
     pub(crate) fn due(&mut self, passed: Duration) -> usize {
-        let wanted =
-            if self.per_second > 0.0 { (passed.as_secs_f64() * self.per_second) as usize + 1 } else { 0 };
+        // A whole number may come out a hair too small.
+        let passed = passed.as_secs_f64() * self.per_second + 1e-9;
+        let wanted = if self.per_second > 0.0 { passed as usize + 1 } else { 0 };
         let due = wanted.min(self.most).saturating_sub(self.done);
         self.done += due;
         due

@@ -121,7 +121,8 @@ async fn loss_churn_and_slow_readers_are_seen_for_what_they_are() -> anyhow::Res
 
     let report = load(&server, &with(&["--loss", "5", "--feedback", "--seed", "7"])).await?;
     let repaired = number(&report, "/media/delivered_ratio");
-    assert!(repaired > 0.98, "asked for again, and mostly received: {repaired}");
+    // Sound is not asked for again; it is a third of the packets here.
+    assert!(repaired > 0.97, "pictures were asked for again: {repaired}");
     assert!(number(&report, "/media/rtx_packets") > 0.0);
 
     let report = load(&server, &with(&["--churn", "5", "--slow", "3", "--transport", "both"])).await?;
