@@ -216,7 +216,7 @@ impl Worker {
         let now = Instant::now();
         self.served = now;
         if socket {
-            self.receive(now);
+            self.receive(now, commands);
         }
         self.take_commands(now, commands);
         self.fire_timers(now);

@@ -13,15 +13,17 @@ use heliograph_edge::{
 };
 use heliograph_media::rtcp;
 
-use super::{Worker, arm_fast, outbox::Target, playing};
+use super::{Worker, arm_fast, outbox::Target, playing, queue::Commands};
 use crate::{sys::recv, viewer::Stage};
 
 /// Receive calls in one go: bounded, so that a flood cannot keep media from going out.
 const CALLS: usize = 8;
 
 impl Worker {
-    /// Empties the socket.
-    pub(super) fn receive(&mut self, now: Instant) {
+    /// Empties the socket. Commands go before what came with them: a viewer checks its path as soon as it has our
+    /// answer, and what it sends must not be seen before the session that was told of it. A check that nobody
+    /// answers comes again after a quarter of a second.
+    pub(super) fn receive(&mut self, now: Instant, commands: &Commands) {
         // Out of its place so that handlers may have the rest of `self`.
         let Some(mut receiver) = self.receiver.take() else { return };
         for _ in 0..CALLS {
@@ -31,6 +33,9 @@ impl Worker {
                 Err(_) => continue,
             };
             self.wire.counters.received += count as u64;
+            if count > 0 {
+                self.take_commands(now, commands);
+            }
             for i in 0..count {
                 if self.wire.outbox.is_filled() {
                     self.flush();

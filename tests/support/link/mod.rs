@@ -2,7 +2,7 @@
 //! from one to the other.
 //!
 //! [`Direction`] is the machine that decides what becomes of each packet, in virtual time; [`conditions`] says what
-//! can be asked of it; [`namespaces`] makes the ends, and [`sys`] has the two system calls for that. The program
+//! can be asked of it; [`namespaces`] makes the ends, and `sys` has the two system calls for that. The program
 //! `link-emulator` ties them together.
 
 pub mod conditions;
