@@ -5,7 +5,7 @@
 //!                                                                                      \-> seats at the gate
 //! ```
 //!
-//! [`Meter`](meter::Meter) and [`judge`](judge::judge) are pure. A figure that was not measured says so.
+//! `meter` and `judge` are pure. A figure that was not measured says so.
 
 pub(crate) mod judge;
 pub(crate) mod meter;
