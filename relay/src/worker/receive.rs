@@ -153,3 +153,58 @@ impl Worker {
         self.wire.outbox.push(&target, &request);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::{
+        net::{Ipv4Addr, UdpSocket},
+        sync::{Arc, mpsc},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{
+        RingLimits,
+        sys::{
+            poll::Waker,
+            socket::{BufferSizes, MediaSocket},
+        },
+        viewer::Patience,
+        worker::{
+            WallClock, WorkerSettings,
+            queue::{Command, SocketFacts, WorkerPort},
+        },
+    };
+
+    /// A success answer to a binding request that saw us at 192.0.2.7:4660 (RFC 8489 section 14.2).
+    fn answer(transaction: [u8; 12]) -> Vec<u8> {
+        let mut bytes = vec![0x01, 0x01, 0, 12, 0x21, 0x12, 0xa4, 0x42];
+        bytes.extend(transaction);
+        bytes.extend([0x00, 0x20, 0, 8, 0, 1, 0x12 ^ 0x21, 0x34 ^ 0x12]);
+        bytes.extend([192 ^ 0x21, 0x12, 2 ^ 0xa4, 7 ^ 0x42]);
+        bytes
+    }
+
+    #[test]
+    fn what_a_command_prepares_for_is_not_seen_before_it() {
+        let buffers = BufferSizes { receive: 1 << 16, send: 1 << 16 };
+        let socket = MediaSocket::bind(Some(Ipv4Addr::LOCALHOST.into()), 0, buffers).unwrap();
+        let facts = SocketFacts { local: socket.local(), ipv6: false, wildcard: false, gso: true };
+        let (queue, commands) = mpsc::channel();
+        let port = Arc::new(WorkerPort::new(0, &facts, queue, Waker::new().unwrap()));
+        let second = Duration::from_secs(1);
+        let patience =
+            Patience { answer: second, connect: second, silence: second, silence_after_alert: second };
+        let settings = WorkerSettings { ring: RingLimits::default(), patience, pin: None };
+        let mut worker = Worker::new(Arc::clone(&port), socket, settings, WallClock::start());
+
+        // Both are there when the worker has time: the command, and the datagram that it explains.
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let transaction = [7; 12];
+        port.send(Command::Discover { server: server.local_addr().unwrap(), transaction });
+        server.send_to(&answer(transaction), port.local).unwrap();
+        worker.serve(&commands, true);
+        assert_eq!(port.discovered(), Some("192.0.2.7:4660".parse().unwrap()));
+    }
+}
