@@ -1,6 +1,7 @@
 //! What only a viewer that decrypts can tell: whether payloads are whole, how long each packet took, and by how much the
 //! server moved the timestamps.
 
+use super::track::SETTLE;
 use crate::{
     histogram::Histogram,
     publish::{PPS, SPS, STAMP_IN_AUDIO, STAMP_IN_VIDEO},
@@ -33,6 +34,7 @@ pub(crate) struct ProbeFigures {
 pub(crate) struct Probe {
     figures: ProbeFigures,
     seen: u64,
+    first_at: Option<Mono>,
 }
 
 impl Probe {
@@ -80,8 +82,10 @@ impl Probe {
         timeline: &Timeline,
         watched: &Watched,
     ) {
+        // A server may squeeze the timestamps of the past that a joiner is sent; live ones tell the shift.
+        let live = arrived.since(*self.first_at.get_or_insert(arrived)) >= SETTLE;
         // Finding the frame of a stamp is a search; now and then is enough.
-        if self.seen.is_multiple_of(LEARN_EVERY) || !timeline.is_known() {
+        if live && (self.seen.is_multiple_of(LEARN_EVERY) || !timeline.is_known()) {
             learn(timeline, timestamp, stamp);
         }
         self.seen += 1;
@@ -147,14 +151,16 @@ mod tests {
         Stamp { sent: Mono(201), number: 7 }.write(&mut payload, STAMP_IN_VIDEO);
         let mut probe = Probe::default();
         let seen = timeline.timestamp(2).wrapping_add(77);
-        probe.add(Medium::Video, seen, &payload, Mono(9_000_201), &watched);
-        assert_eq!(timeline.frame(seen), Some(2));
+        probe.add(Medium::Video, seen.wrapping_add(5), &payload, Mono(9_000_201), &watched);
+        assert!(!timeline.is_known(), "that may have been a replay");
+        probe.add(Medium::Video, seen, &payload, Mono(9_000_201 + SETTLE.as_nanos() as u64), &watched);
+        assert_eq!((timeline.frame(seen), timeline.shifted()), (Some(2), 0));
         watched.begin_hold(Mono(0));
         payload[50] ^= 1;
         probe.add(Medium::Video, seen, &payload, Mono(9_000_201), &watched);
         probe.add(Medium::Video, seen, SPS, Mono(9_000_201), &watched);
         probe.add(Medium::Video, seen, &[0x41, 1, 2], Mono(9_000_201), &watched);
         let figures = probe.figures();
-        assert_eq!((figures.whole, figures.damaged, figures.foreign), (2, 2, 0));
+        assert_eq!((figures.whole, figures.damaged, figures.foreign), (3, 2, 0));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// From its first packet on a viewer catches up with the present; after this long it must get all that is published.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// What came, of what should have come.
 #[derive(Debug, Clone)]

@@ -47,7 +47,9 @@ pub struct TrackReport {
     pub ssrcs: BTreeSet<u32>,
     /// NAL unit type (or its packet's) at the start of the first packet: 7 is the parameter set it should be.
     pub first_nal: u8,
-    /// Timestamps of the first and the newest packet, unwrapped.
+    /// The newest packet is the last of its picture.
+    pub ends_a_picture: bool,
+    /// Timestamps of the first and the newest packet, unwrapped. A replay's are squeezed into the time it takes.
     pub timestamps: Option<(u64, u64)>,
     /// Largest step from one picture's timestamp to the next, in ticks.
     pub largest_step: u64,
@@ -99,6 +101,7 @@ impl TrackReport {
         }
         if self.seqs.is_none_or(|highest| seq > highest) {
             self.seqs = Some(seq);
+            self.ends_a_picture = packet.marker;
             if let Some((_, newest)) = &mut self.timestamps {
                 self.backwards += u64::from(timestamp < *newest);
                 self.largest_step = self.largest_step.max(timestamp.saturating_sub(*newest));
