@@ -42,6 +42,12 @@ fuzz_target!(|datagram: &[u8]| {
             // The sender is not kept, so any will do.
             Rtcp::Pli { media } => write_pli(&mut out, Ssrc(0), *media),
             Rtcp::Bye { ssrcs } => write_bye(&mut out, ssrcs),
+            Rtcp::ReceiverReferenceTime { ssrc, ntp } => {
+                out.extend([0x80, 207, 0, 4]);
+                out.extend(ssrc.0.to_be_bytes());
+                out.extend([4, 0, 0, 2]);
+                out.extend(ntp.0.to_be_bytes());
+            }
             Rtcp::Other => continue,
         }
         assert_eq!(parse_compound(&out).as_deref(), Ok(std::slice::from_ref(packet)));

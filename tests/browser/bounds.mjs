@@ -6,8 +6,8 @@ export const bounds = {
   openToPictureMs: { goal: 500, nonsense: 5000 },
   /** Sound against picture, either way, from the third second on; the median. */
   skewMs: { goal: 50, nonsense: 120 },
-  /** How far from what smooth aims at pictures and sound may be held back. */
-  smoothMs: { nonsense: 150 },
+  /** How far from what smooth aims at pictures and sound are held back; and how much it must change at least. */
+  smoothMs: { goal: 150, nonsense: 100 },
   /** From drawing a picture to seeing it, once settled; the median. */
   glassToGlassMs: { goal: 100, nonsense: 1000 },
   /** The same, right after a publisher came back; 95 of 100 pictures. */
