@@ -1,4 +1,4 @@
-import type { PlayoutWish } from "./latency";
+import type { PlayoutWish } from "./messages";
 import type { PageConfig } from "./messages";
 import { type Target, targetQuery } from "./target";
 

@@ -1,3 +1,5 @@
+import type { PlayoutWish } from "./messages";
+
 /** What a viewer can choose: how long pictures and sound are held back so that they play evenly and together. */
 export type LatencyMode = "lowest" | "balanced" | "smooth";
 
@@ -16,16 +18,10 @@ const ROOM = 1.25;
  * How long balanced holds pictures back at least. Chromium plays sound 30 to 60 ms after it has arrived, on a clean
  * network too (its buffer aims at one or two packets), and pictures at once; its synchroniser starts after two
  * seconds, ignores what is below 30 ms, and moves 15 ms in three seconds. Measured on loopback, headless, with flash and
- * beep: nothing held back, sound comes 36 to 40 ms after its picture (70 to 90 in the first second); at 50 ms, 0 to
- * 10 ms from the second second on. The price is 30 to 45 ms of delay: 55 to 70 ms from drawing to seeing, not 25.
+ * beep: nothing held back, sound comes 36 to 40 ms after its picture (70 to 90 in the first second); at 50 ms, mostly
+ * 0 to 10 ms from the second second on, now and then 13 to 30 before it, and more on a busy machine. The price is 30 to 45 ms of delay: 55 to 70 ms from drawing to seeing, not 25.
  */
 const BALANCED_PICTURE_MS = 50;
-
-/** What the server is asked to allow (`playout` in docs/messages.md), in milliseconds. */
-export interface PlayoutWish {
-  readonly min_ms: number;
-  readonly max_ms: number;
-}
 
 /** For `RTCRtpReceiver.jitterBufferTarget`; null leaves it to the browser. */
 export interface JitterTargets {

@@ -1,4 +1,5 @@
-import { type JitterTargets, jitterTargets, type LatencyMode, type PlayoutWish, playoutWish, USUAL_LIMIT_MS } from "./latency";
+import { type JitterTargets, jitterTargets, type LatencyMode, playoutWish, USUAL_LIMIT_MS } from "./latency";
+import type { PlayoutWish } from "./messages";
 import { readPlayback } from "./playbackStats";
 
 /**

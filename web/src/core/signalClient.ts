@@ -1,4 +1,4 @@
-import type { PlayoutWish } from "./latency";
+import type { PlayoutWish } from "./messages";
 import type { ChannelState } from "./messages";
 import type { Cause } from "./viewerState";
 

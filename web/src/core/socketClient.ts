@@ -1,5 +1,4 @@
-import type { PlayoutWish } from "./latency";
-import type { Notice, ServerMessage, ViewerMessage } from "./messages";
+import type { Notice, PlayoutWish, ServerMessage, ViewerMessage } from "./messages";
 import { causeOf, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
 import type { Cause } from "./viewerState";
@@ -76,7 +75,7 @@ export class SocketClient implements SignalClient {
     socket.close();
   }
 
-  #receive(message: ServerMessage | PlayoutAnswer): void {
+  #receive(message: ServerMessage): void {
     switch (message.event) {
       case "offer":
         void this.#answer(message.data.sdp);
@@ -112,7 +111,7 @@ export class SocketClient implements SignalClient {
     }
   }
 
-  #send(message: ViewerMessage | { readonly event: "playout"; readonly data: PlayoutWish | null }): void {
+  #send(message: ViewerMessage): void {
     // Late answers and candidates of an attempt that is over are nobody's any more.
     if (!this.#closed && this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
   }
@@ -124,14 +123,8 @@ export class SocketClient implements SignalClient {
   }
 }
 
-/** What the server allows, in answer to a wish. */
-interface PlayoutAnswer {
-  readonly event: "playout";
-  readonly data: { readonly max_ms: number };
-}
-
 /** The message, or null for anything this page does not know: a newer server may say more. */
-export function parseServerMessage(text: unknown): ServerMessage | PlayoutAnswer | null {
+export function parseServerMessage(text: unknown): ServerMessage | null {
   if (typeof text !== "string") return null;
   let message: unknown;
   try {
@@ -151,7 +144,7 @@ export function parseServerMessage(text: unknown): ServerMessage | PlayoutAnswer
     case "state":
       return isChannelState(data["state"]) ? (message as ServerMessage) : null;
     case "playout":
-      return typeof data["max_ms"] === "number" ? { event: "playout", data: { max_ms: data["max_ms"] } } : null;
+      return typeof data["max_ms"] === "number" ? (message as ServerMessage) : null;
     case "error":
     case "close":
       return typeof data["code"] === "string" ? (message as ServerMessage) : null;

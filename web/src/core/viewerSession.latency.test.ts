@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { fakeSession, newest, pass } from "../testing/fakes";
-
-const OFFER = { type: "offer", sdp: "v=0\r\n" };
+import { fakeSession, joining, newest, OFFER, pass } from "../testing/fakes";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -9,17 +7,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-async function joining() {
-  const all = fakeSession();
-  all.session.start();
-  await pass();
-  newest(all.sockets).accept();
-  newest(all.sockets).say("offer", OFFER);
-  await pass();
-  newest(all.peers).become("connected");
-  return all;
-}
 
 async function playing() {
   const all = await joining();

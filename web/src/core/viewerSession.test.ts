@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { fakeSession, fakeStream, newest, pass } from "../testing/fakes";
-
-const OFFER = { type: "offer", sdp: "v=0\r\n" };
+import { fakeSession, fakeStream, joining, newest, OFFER, pass } from "../testing/fakes";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
@@ -12,13 +10,7 @@ afterEach(() => {
 
 /** A session that has come as far as a moving picture. */
 async function playing() {
-  const all = fakeSession();
-  all.session.start();
-  await pass();
-  newest(all.sockets).accept();
-  newest(all.sockets).say("offer", OFFER);
-  await pass();
-  newest(all.peers).become("connected");
+  const all = await joining();
   newest(all.peers).framesDecoded = 1;
   await pass(300);
   return all;

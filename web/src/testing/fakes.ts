@@ -172,3 +172,18 @@ export function newest<T>(list: readonly T[]): T {
   if (last === undefined) throw new Error("nothing there yet");
   return last;
 }
+
+/** What the server offers in the tests. */
+export const OFFER = { type: "offer", sdp: "v=0\r\n" };
+
+/** A session over the WebSocket that is connected and waits for its first picture. */
+export async function joining() {
+  const all = fakeSession();
+  all.session.start();
+  await pass();
+  newest(all.sockets).accept();
+  newest(all.sockets).say("offer", OFFER);
+  await pass();
+  newest(all.peers).become("connected");
+  return all;
+}

@@ -2,12 +2,11 @@ import { act, cleanup, fireEvent, screen } from "@testing-library/react";
 import { StrictMode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Target } from "../../core/target";
-import { newest } from "../../testing/fakes";
+import { newest, OFFER } from "../../testing/fakes";
 import { renderPage, streamEntry } from "../../testing/render";
 import { WatchPage } from "./WatchPage";
 
 const DAWN: Target = { kind: "channel", name: "dawn" };
-const OFFER = { type: "offer", sdp: "v=0\r\n" };
 
 const startPlaying = vi.fn<() => Promise<void>>();
 
