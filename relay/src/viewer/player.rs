@@ -80,8 +80,27 @@ pub(crate) enum Turn {
 /// Buffers that are used again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) plain: Vec<u8>,
+    plain: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
+}
+
+impl Scratch {
+    /// Seals the RTCP that `write` writes and puts it into the outbox. Whether it could be sealed.
+    fn send(
+        &mut self,
+        sealer: &mut RtcpSealer,
+        lane: &mut Lane<'_>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
+        self.plain.clear();
+        self.sealed.clear();
+        write(&mut self.plain);
+        if sealer.seal(&self.plain, &mut self.sealed).is_err() {
+            return false;
+        }
+        lane.outbox.push(&lane.target, &self.sealed);
+        true
+    }
 }
 
 /// What the viewer agreed to.
@@ -251,14 +270,12 @@ impl Player {
         lane: &mut Lane<'_>,
         scratch: &mut Scratch,
     ) {
-        let Scratch { plain, sealed } = scratch;
         let senders = [self.video.as_ref().map(|video| &video.sender), self.audio.as_ref()];
         for (sender, clock) in senders.into_iter().zip(stream.clocks) {
             let (Some(sender), Some(clock)) = (sender, clock) else { continue };
             if sender.packets() == 0 {
                 continue;
             }
-            plain.clear();
             let info = SenderInfo {
                 ssrc: sender.ssrc(),
                 ntp,
@@ -266,11 +283,11 @@ impl Player {
                 packets: sender.packets(),
                 octets: sender.octets(),
             };
-            rtcp::write_sender_report(plain, &info, &[]);
-            rtcp::write_sdes_cname(plain, sender.ssrc(), &self.cname);
-            sealed.clear();
-            if self.rtcp_sealer.seal(plain, sealed).is_ok() {
-                lane.outbox.push(&lane.target, sealed);
+            let sent = scratch.send(&mut self.rtcp_sealer, lane, |plain| {
+                rtcp::write_sender_report(plain, &info, &[]);
+                rtcp::write_sdes_cname(plain, info.ssrc, &self.cname);
+            });
+            if sent {
                 self.reported = Some(now);
             }
         }
@@ -278,19 +295,15 @@ impl Player {
 
     /// Says goodbye for all sources.
     pub(crate) fn send_bye(&mut self, lane: &mut Lane<'_>, scratch: &mut Scratch) {
-        let Scratch { plain, sealed } = scratch;
         let mut ssrcs: Vec<Ssrc> = Vec::with_capacity(3);
         ssrcs.extend(self.video.as_ref().map(|video| video.sender.ssrc()));
         ssrcs.extend(self.video.as_ref().and_then(|video| video.rtx.as_ref()).map(RtxSender::ssrc));
         ssrcs.extend(self.audio.as_ref().map(TrackSender::ssrc));
         let Some(&first) = ssrcs.first() else { return };
-        plain.clear();
-        rtcp::write_receiver_report(plain, first, &[]);
-        rtcp::write_bye(plain, &ssrcs);
-        sealed.clear();
-        if self.rtcp_sealer.seal(plain, sealed).is_ok() {
-            lane.outbox.push(&lane.target, sealed);
-        }
+        scratch.send(&mut self.rtcp_sealer, lane, |plain| {
+            rtcp::write_receiver_report(plain, first, &[]);
+            rtcp::write_bye(plain, &ssrcs);
+        });
     }
 
     /// Takes a sealed RTCP packet and answers it. `ask` passes a keyframe request on to the publisher and says
@@ -373,14 +386,13 @@ impl Player {
             return;
         }
         self.reference_answered = Some(now);
-        let (mut plain, mut sealed) = (Vec::new(), Vec::new());
         let sender = video.sender.ssrc();
-        rtcp::write_receiver_report(&mut plain, sender, &[]);
-        // Answered at once.
-        rtcp::write_delay_since_reference_time(&mut plain, sender, receiver, ntp, 0);
-        if self.rtcp_sealer.seal(&plain, &mut sealed).is_ok() {
-            lane.outbox.push(&lane.target, &sealed);
-        }
+        // Too rare for buffers that are kept.
+        Scratch::default().send(&mut self.rtcp_sealer, lane, |plain| {
+            rtcp::write_receiver_report(plain, sender, &[]);
+            // Answered at once.
+            rtcp::write_delay_since_reference_time(plain, sender, receiver, ntp, 0);
+        });
     }
 
     fn round_trip(&self) -> Duration {

@@ -190,13 +190,14 @@ impl TrackSender {
         if self.extensions.is_pending() && (packet.frame_start || self.whole_frames) {
             self.extensions.advance(out);
         }
-        let put = self.put(packet, out, sealer, lane);
+        let timestamp = self.timestamp_of(packet, out);
+        let put = self.put(packet, out, timestamp, sealer, lane);
         if put != Put::Full {
             self.cursor.take(packet.seq);
         }
         if matches!(put, Put::Sent(_)) {
             self.count(packet);
-            self.last_timestamp = self.timestamp_of(packet, out);
+            self.last_timestamp = timestamp;
         }
         put
     }
@@ -204,7 +205,7 @@ impl TrackSender {
     /// Sends a packet that came late under the number that waited for it.
     pub(crate) fn send_late(&mut self, packet: &Packet, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
         let Some(out) = self.cursor.late(packet.seq) else { return Put::Sent(0) };
-        let put = self.put(packet, out, sealer, lane);
+        let put = self.put(packet, out, self.timestamp_of(packet, out), sealer, lane);
         if matches!(put, Put::Sent(_)) {
             self.count(packet);
         }
@@ -219,15 +220,21 @@ impl TrackSender {
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
-        self.put(packet, out, sealer, lane)
+        self.put(packet, out, self.timestamp_of(packet, out), sealer, lane)
     }
 
-    fn put(&self, packet: &Packet, out: OutSeq, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
+    fn put(
+        &self,
+        packet: &Packet,
+        out: OutSeq,
+        timestamp: u64,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) -> Put {
         let Some(extension) = self.extensions.of(out) else {
             lane.counters.resend_gone += 1;
             return Put::Never;
         };
-        let timestamp = self.timestamp_of(packet, out);
         let header = Header::new(self.payload_type, self.ssrc, out, packet, timestamp, extension);
         seal(&header, out, [&[], &packet.payload], sealer, lane)
     }
