@@ -20,8 +20,6 @@ const DATAGRAM: usize = 2_048;
 const CHUNK: usize = 32 << 10;
 /// At most so many datagrams before the readers hear of them.
 const BURST: usize = 512;
-/// At most so many looks at the socket for one picture, however little time each takes.
-const MOST_LOOKS: u32 = 500;
 /// How often the shared report is made anew.
 const REPORT: Duration = Duration::from_millis(500);
 /// How often malformed datagrams may be logged.
@@ -94,11 +92,9 @@ impl Shell {
     /// these packets may be among them.
     async fn gather(&mut self, socket: &UdpSocket) {
         let mut came = true;
-        let mut looks = 0;
-        while looks < MOST_LOOKS && self.inlet.gathers(Instant::now(), came) {
+        while self.inlet.gathers(Instant::now(), came) {
             tokio::task::yield_now().await;
             came = self.drain(socket);
-            looks += 1;
         }
     }
 
