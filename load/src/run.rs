@@ -141,9 +141,7 @@ impl Stage {
                 .map(|stream| named(stream.port, stream.channel))
                 .collect(),
             Targets::Channels(names) => {
-                let is_live = |name: &String| {
-                    live.iter().any(|stream| stream.channel.as_ref() == Some(name) && stream.state == "live")
-                };
+                let is_live = |name: &String| live.iter().any(|stream| stream.is_live(name));
                 if let Some(name) = names.iter().find(|name| !is_live(name)) {
                     let all: Vec<_> = live.iter().filter_map(|stream| stream.channel.as_deref()).collect();
                     let reason = format!("channel {name} is not live (live: {})", all.join(", "));
@@ -222,9 +220,7 @@ impl Stage {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let live = server.streams().await?;
-            let is_live = |name: &String| {
-                live.iter().any(|stream| stream.channel.as_ref() == Some(name) && stream.state == "live")
-            };
+            let is_live = |name: &String| live.iter().any(|stream| stream.is_live(name));
             let Some(missing) = names.iter().find(|name| !is_live(name)) else { return Ok(()) };
             if Instant::now() > deadline {
                 return Err(LoadError::NoStream(format!("channel {missing} did not become live")));

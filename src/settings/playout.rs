@@ -9,9 +9,6 @@ use heliograph_relay::{ChannelName, PlayoutDelay, PlayoutSettings};
 
 use super::options::ChannelOptions;
 
-const USUAL_MAX_MS: u64 = 500;
-const USUAL_LIMIT_MS: u64 = 4_000;
-
 /// The settings for all channels, and for those in `channels`, which fall back to the former.
 ///
 /// # Errors
@@ -22,7 +19,7 @@ pub(super) fn settings(
     limit_ms: Option<u64>,
     channels: &[ChannelOptions],
 ) -> Result<(PlayoutSettings, HashMap<ChannelName, PlayoutSettings>)> {
-    let all = one(None, max_ms, limit_ms, None)?;
+    let all = one(None, max_ms, limit_ms, &PlayoutSettings::default())?;
     let mut own = HashMap::new();
     for channel in channels {
         let name = || format!("[[channel]] name = '{}'", channel.name);
@@ -30,7 +27,7 @@ pub(super) fn settings(
             channel.playout_delay_min_ms,
             channel.playout_delay_max_ms,
             channel.playout_delay_limit_ms,
-            Some(&all),
+            &all,
         )
         .with_context(name)?;
         let channel_name = ChannelName::new(&channel.name).with_context(name)?;
@@ -44,7 +41,7 @@ fn one(
     min_ms: Option<u64>,
     max_ms: Option<u64>,
     limit_ms: Option<u64>,
-    base: Option<&PlayoutSettings>,
+    base: &PlayoutSettings,
 ) -> Result<PlayoutSettings> {
     let most = PlayoutDelay::MOST.as_millis() as u64;
     for (name, value) in [
@@ -57,12 +54,10 @@ fn one(
         }
     }
     let millis = |time: Duration| time.as_millis() as u64;
-    let base_max = base.map_or(USUAL_MAX_MS, |base| millis(base.usual.max()));
-    let base_limit = base.map_or(USUAL_LIMIT_MS, |base| millis(base.limit));
     let min = min_ms.unwrap_or(0);
-    let max = max_ms.unwrap_or(base_max.max(min));
+    let max = max_ms.unwrap_or(millis(base.usual.max()).max(min));
     ensure!(min <= max, "playout_delay_min_ms = {min} is above playout_delay_max_ms = {max}");
-    let limit = limit_ms.unwrap_or(base_limit.max(max));
+    let limit = limit_ms.unwrap_or(millis(base.limit).max(max));
     ensure!(max <= limit, "playout_delay_max_ms = {max} is above playout_delay_limit_ms = {limit}");
     let time = Duration::from_millis;
     Ok(PlayoutSettings { usual: PlayoutDelay::new(time(min), time(max)), limit: time(limit) })

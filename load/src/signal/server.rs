@@ -26,6 +26,13 @@ pub(crate) struct LiveStream {
     pub(crate) state: String,
 }
 
+impl LiveStream {
+    /// Whether media of this channel comes in.
+    pub(crate) fn is_live(&self, channel: &str) -> bool {
+        self.channel.as_deref() == Some(channel) && self.state == "live"
+    }
+}
+
 impl Server {
     /// Takes an address such as `http://127.0.0.1:8080`.
     pub(crate) fn new(base: &str) -> Result<Self, LoadError> {

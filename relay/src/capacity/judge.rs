@@ -222,13 +222,7 @@ fn buffers(readings: &Readings, judged: &[JudgedWorker]) -> LimitReading {
 }
 
 fn files(readings: &Readings) -> (LimitReading, Option<u32>) {
-    let mut reading = LimitReading {
-        limit: Limit::Files,
-        viewers: None,
-        used_percent: None,
-        basis: Basis::Unknown,
-        reached: false,
-    };
+    let mut reading = unknown(Limit::Files);
     let Some(files) = readings.files else { return (reading, None) };
     let free = files.limit.saturating_sub(files.open).saturating_sub(SPARE_FILES);
     let seats = u32::try_from(free).unwrap_or(u32::MAX).saturating_add(files.sessions);
@@ -240,13 +234,7 @@ fn files(readings: &Readings) -> (LimitReading, Option<u32>) {
 }
 
 fn network(readings: &Readings, load: ViewerLoad) -> (LimitReading, Option<u32>) {
-    let mut reading = LimitReading {
-        limit: Limit::Network,
-        viewers: None,
-        used_percent: None,
-        basis: Basis::Unknown,
-        reached: false,
-    };
+    let mut reading = unknown(Limit::Network);
     let Some(network) = readings.network else { return (reading, None) };
     let fits = network.speed * NETWORK_SHARE / load.bits_per_s.max(1.0);
     reading.viewers = Some(fits.min(f64::from(u32::MAX)) as u32);
@@ -256,6 +244,11 @@ fn network(readings: &Readings, load: ViewerLoad) -> (LimitReading, Option<u32>)
     reading.reached = network.sent >= network.speed * NETWORK_FULL && readings.sessions > 0;
     let seats = reading.reached.then_some(readings.sessions);
     (reading, seats)
+}
+
+/// A limit of which the system tells nothing.
+const fn unknown(limit: Limit) -> LimitReading {
+    LimitReading { limit, viewers: None, used_percent: None, basis: Basis::Unknown, reached: false }
 }
 
 fn percent(part: f64, whole: f64) -> f64 {

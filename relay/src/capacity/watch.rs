@@ -19,7 +19,7 @@ use crate::{host, relay::Inner};
 
 /// How often counters are read.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How often the number of open files and the interface's speed are: that may cost more.
+/// Every so many looks the open files are counted: on old kernels that costs more.
 const SLOW_PERIOD: u32 = 5;
 /// A line this often while there are viewers.
 const LINE_EVERY: Duration = Duration::from_secs(60);
