@@ -115,6 +115,8 @@ pub enum Door {
     Rtmp,
     /// SRT.
     Srt,
+    /// Nobody publishes: a person proves a key to get to the streamer's desk.
+    Studio,
 }
 
 impl fmt::Display for Door {
@@ -124,6 +126,7 @@ impl fmt::Display for Door {
             Self::Whip => "whip",
             Self::Rtmp => "rtmp",
             Self::Srt => "srt",
+            Self::Studio => "studio",
         })
     }
 }
@@ -230,6 +233,10 @@ pub enum EndReason {
     NoMediaPort,
     /// The relay had no port, or went away.
     RelayUnavailable,
+    /// Too many connections from one address that have not proven a key.
+    TooManyConnections,
+    /// The streamer ended it at the desk, and the channel stays closed for a while.
+    EndedByStreamer,
     /// We are shutting down.
     ServerShutdown,
     /// A fault of ours.
@@ -254,6 +261,8 @@ impl EndReason {
             Self::HandshakeTimeout => "handshake_timeout",
             Self::NoMediaPort => "no_media_port",
             Self::RelayUnavailable => "relay_unavailable",
+            Self::TooManyConnections => "too_many_connections",
+            Self::EndedByStreamer => "ended_by_streamer",
             Self::ServerShutdown => "server_shutdown",
             Self::Internal => "internal",
         }

@@ -104,6 +104,13 @@ impl Guest {
         let channel = self.channel().clone();
         let session = self.session();
         let in_use = || Refusal { reason: EndReason::ChannelInUse, why: String::new() };
+        if house.held_until(&channel).is_some() {
+            self.end(EndReason::EndedByStreamer);
+            return Err(Refusal {
+                reason: EndReason::EndedByStreamer,
+                why: "held by its streamer".to_owned(),
+            });
+        }
         let (handle, orders) = Handle::new(Instant::now(), self.remote());
         let claim = house.channels().claim(Instant::now(), &channel, session, handle.clone());
         let Claim::Granted { ousted, link } = claim else {

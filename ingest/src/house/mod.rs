@@ -15,7 +15,8 @@ mod settings;
 mod snapshot;
 
 use std::{
-    net::IpAddr,
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -47,6 +48,8 @@ pub struct House {
     events: TaskTracker,
     channels: Mutex<Channels<RelayLink, Handle>>,
     doorkeeper: Mutex<Doorkeeper>,
+    /// Channels whose streamer ended them, and until when they stay closed.
+    held: Mutex<HashMap<ChannelName, Instant>>,
 }
 
 impl House {
@@ -63,6 +66,7 @@ impl House {
                 settings.unauthenticated_per_address,
                 settings.unauthenticated_total,
             )),
+            held: Mutex::default(),
             settings,
             authoriser,
             allocator,
@@ -116,7 +120,7 @@ impl House {
         self: &Arc<Self>,
         session: SessionId,
         door: Door,
-        remote: std::net::SocketAddr,
+        remote: SocketAddr,
         key: Option<&PlainKey>,
         place: Place,
     ) -> Result<Guest, Refusal> {
@@ -173,6 +177,50 @@ impl House {
     pub fn end(&self, channel: &ChannelName, reason: EndReason) -> bool {
         let channels = self.channels();
         channels.holders().any(|(name, handle)| name == channel && handle.order(reason))
+    }
+
+    /// Ends whoever publishes on the channel ([`EndReason::EndedByStreamer`]) and keeps the channel closed for so long,
+    /// since encoders come back by themselves whatever they are told. False when nobody was publishing.
+    pub fn hold(&self, channel: &ChannelName, time: Duration) -> bool {
+        let now = Instant::now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, until| *until > now);
+        held.insert(channel.clone(), now + time);
+        drop(held);
+        self.end(channel, EndReason::EndedByStreamer)
+    }
+
+    /// Opens a channel again that [`Self::hold`] closed.
+    pub fn open(&self, channel: &ChannelName) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
+    }
+
+    /// Until when the channel is closed; `None` when it is open.
+    #[must_use]
+    pub fn held_until(&self, channel: &ChannelName) -> Option<Instant> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(channel).copied().filter(|until| *until > Instant::now())
+    }
+
+    /// Whether a person at `remote` holds the key of a channel, and of which: for the streamer's desk. Judged like a
+    /// publisher, and slowed down like one.
+    ///
+    /// # Errors
+    /// As [`Self::admit`]; [`EndReason::TooManyConnections`] when too many strangers come from there.
+    pub async fn channel_of(
+        self: &Arc<Self>,
+        remote: SocketAddr,
+        key: Option<&PlainKey>,
+    ) -> Result<ChannelName, Refusal> {
+        let place = self.enter(remote.ip()).ok_or(Refusal {
+            reason: EndReason::TooManyConnections,
+            why: "too many strangers from there".to_owned(),
+        })?;
+        let session = SessionId(rand::random());
+        let guest = self.admit_key(session, Door::Studio, remote, key, place).await?;
+        let channel = guest.channel().clone();
+        guest.end(EndReason::Disconnected);
+        Ok(channel)
     }
 
     /// Ends every publisher ([`EndReason::ServerShutdown`]), gives the relay its ports back and reports the ends to the

@@ -11,7 +11,7 @@ use std::{
 use heliograph_media::{Codec, MediaKind};
 use heliograph_relay::{
     AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, PlayoutDelay, PlayoutSettings,
-    StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent, WatchError,
+    StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent, Warning, WatchError,
     WatchRequest,
 };
 use tokio::sync::{mpsc, watch};
@@ -242,8 +242,9 @@ fn snapshot(id: StreamId, port: u16, channel: Option<&str>, state: StreamState) 
         permanent: false,
         tracks: vec![track(MediaKind::Audio, Codec::Opus), track(MediaKind::Video, Codec::H264)],
         viewers: 2,
+        muted: false,
         refused: Default::default(),
-        warnings: vec!["B-frames: pictures come late".to_owned()],
+        warnings: vec![Warning::BFrames],
     }
 }
 
@@ -260,6 +261,8 @@ fn track(kind: MediaKind, codec: Codec) -> TrackSnapshot {
         bitrate_bps: if video { 2_500_000 } else { 160_000 },
         packets: 10,
         lost: 1,
+        keyframe_interval_ms: None,
+        drift_ppm: None,
         malformed: 0,
     }
 }

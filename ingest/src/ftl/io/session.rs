@@ -361,6 +361,10 @@ fn goodbye(reason: EndReason) -> (Code, &'static str) {
         EndReason::RelayUnavailable => (Code::ServerTrouble, "no relay port"),
         EndReason::TakenOver => (Code::Terminated, "taken over by another publisher"),
         EndReason::ServerShutdown => (Code::Terminated, "server is shutting down"),
+        EndReason::EndedByStreamer => {
+            (Code::Terminated, "ended by the streamer; the channel is closed for a while")
+        }
+        EndReason::TooManyConnections => (Code::ServerTrouble, "too many connections"),
         EndReason::Silent => (Code::Timeout, "nothing heard for too long"),
         EndReason::NoMedia => (Code::Timeout, "no media for too long"),
         EndReason::Disconnected
