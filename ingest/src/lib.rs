@@ -8,6 +8,7 @@
 pub mod allocator;
 pub mod auth;
 pub mod ftl;
+pub mod rtmp;
 mod secret;
 #[cfg(test)]
 mod test_support;
