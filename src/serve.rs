@@ -9,7 +9,8 @@ use heliograph_ingest::allocator::HttpAllocator;
 use heliograph_ingest::auth::{
     Authoriser, HttpAuthoriser, HttpAuthoriserSettings, KeysFile, WsAuthoriser, WsAuthoriserSettings,
 };
-use heliograph_ingest::ftl::{FtlServer, FtlSettings, Takeover};
+use heliograph_ingest::ftl::{FtlServer, FtlSettings};
+use heliograph_ingest::house::{House, HouseSettings, Takeover};
 use heliograph_relay::allocation::Allocator;
 use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
@@ -49,10 +50,10 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
         Parts::Ingest => None,
         Parts::Serve | Parts::Relay => Some(ViewersSide::start(settings)?),
     };
-    let ftl = match parts {
+    let publishers_side = match parts {
         Parts::Relay => None,
         Parts::Serve | Parts::Ingest => {
-            Some(start_ftl(settings, viewers_side.as_ref().map(|side| &side.relay))?)
+            Some(PublishersSide::start(settings, viewers_side.as_ref().map(|side| &side.relay))?)
         }
     };
     welcome(settings, parts);
@@ -64,8 +65,8 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
         if let Some(demo) = demo {
             demo.abort();
         }
-        if let Some(ftl) = ftl {
-            ftl.shutdown(SHUTDOWN_DEADLINE).await;
+        if let Some(side) = publishers_side {
+            side.house.shutdown(SHUTDOWN_DEADLINE).await;
         }
         if let Some(side) = viewers_side {
             side.stop().await;
@@ -191,42 +192,60 @@ fn relay_settings(settings: &Settings) -> RelaySettings {
     }
 }
 
-/// The FTL door, towards `relay` in this process or, without one, towards the allocation API of another.
-fn start_ftl(settings: &Settings, relay: Option<&Relay>) -> Result<FtlServer> {
-    let allocator: Arc<dyn Allocator> = match relay {
-        Some(relay) => Arc::new(relay.clone()),
-        None => {
-            let token = match std::fs::read_to_string(&settings.relay_token_file) {
-                Ok(token) => Some(token.trim().to_owned()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-                Err(error) => {
-                    let file = settings.relay_token_file.display();
-                    return Err(error).with_context(|| format!("relay_token_file: {file} cannot be read"));
-                }
-            };
-            Arc::new(HttpAllocator::new(&settings.relay_url, token).context("relay_url")?)
-        }
-    };
+/// The doors that publishers come in by, and the house behind them.
+struct PublishersSide {
+    house: Arc<House>,
+    _ftl: FtlServer,
+}
+
+impl PublishersSide {
+    /// Towards `relay` in this process or, without one, towards the allocation API of another.
+    fn start(settings: &Settings, relay: Option<&Relay>) -> Result<PublishersSide> {
+        let house =
+            House::new(house_settings(settings, relay), authoriser(settings)?, allocator(settings, relay)?);
+        let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+        let addresses = settings.addr.as_ref().map_or(&any[..], std::slice::from_ref);
+        let ftl = FtlSettings {
+            listen: addresses.iter().map(|&ip| SocketAddr::new(ip, settings.ftl_port)).collect(),
+            media_ports: settings.media_ports.range(),
+            port_rest: settings.port_rest,
+            media_timeout: settings.no_media,
+            hold: settings.uplink_hold,
+            ..FtlSettings::default()
+        };
+        let ftl = FtlServer::start(ftl, Arc::clone(&house)).context("the FTL ingest cannot start")?;
+        Ok(PublishersSide { house, _ftl: ftl })
+    }
+}
+
+fn house_settings(settings: &Settings, relay: Option<&Relay>) -> HouseSettings {
     let relay_addr = match relay {
         // A wildcard is where the relay listens, not where one sends to.
         Some(_) if settings.rtp_addr.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         Some(_) => settings.rtp_addr,
         None => settings.relay_rtp_addr,
     };
-    let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
-    let addresses = settings.addr.as_ref().map_or(&any[..], std::slice::from_ref);
-    let ftl = FtlSettings {
-        listen: addresses.iter().map(|&ip| SocketAddr::new(ip, settings.ftl_port)).collect(),
-        media_ports: settings.media_ports.range(),
-        port_rest: settings.port_rest,
+    HouseSettings {
         relay_addr,
-        media_timeout: settings.no_media,
         grace: settings.publisher_grace,
         takeover: if settings.take_over { Takeover::ALLOWED } else { Takeover::WhenSilent },
-        hold: settings.uplink_hold,
-        ..FtlSettings::default()
+        ..HouseSettings::default()
+    }
+}
+
+fn allocator(settings: &Settings, relay: Option<&Relay>) -> Result<Arc<dyn Allocator>> {
+    if let Some(relay) = relay {
+        return Ok(Arc::new(relay.clone()));
+    }
+    let token = match std::fs::read_to_string(&settings.relay_token_file) {
+        Ok(token) => Some(token.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let file = settings.relay_token_file.display();
+            return Err(error).with_context(|| format!("relay_token_file: {file} cannot be read"));
+        }
     };
-    FtlServer::start(ftl, authoriser(settings)?, allocator).context("the FTL ingest cannot start")
+    Ok(Arc::new(HttpAllocator::new(&settings.relay_url, token).context("relay_url")?))
 }
 
 fn authoriser(settings: &Settings) -> Result<Arc<dyn Authoriser>> {

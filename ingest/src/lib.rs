@@ -1,13 +1,14 @@
 //! Publishers come in.
 //!
-//! A *door* speaks a protocol of publishers ([`ftl`] today) and forwards their media as plain RTP to the relay on
-//! loopback. It asks an [`auth::Authoriser`] who may publish and the relay's
+//! A *door* speaks a protocol of publishers ([`ftl`]) and forwards their media as plain RTP to the relay on
+//! loopback. Behind all doors is the [`house`]: it asks an [`auth::Authoriser`] who may publish and the relay's
 //! [`Allocator`](heliograph_relay::allocation::Allocator) where to send to. Doors know the relay's allocation types
 //! and nothing of viewers.
 
 pub mod allocator;
 pub mod auth;
 pub mod ftl;
+pub mod house;
 pub mod rtmp;
 mod secret;
 #[cfg(test)]

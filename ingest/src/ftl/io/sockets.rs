@@ -1,10 +1,6 @@
 //! Sockets with the options that each of them needs.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -44,24 +40,5 @@ pub(super) fn bind_media(local: SocketAddr, port: u16, receive_buffer: usize) ->
     UdpSocket::from_std(socket.into())
 }
 
-/// The socket that sends RTP and RTCP to one port of the relay, and hears its RTCP from there only.
-pub(super) fn connect_relay(relay: IpAddr, port: u16) -> io::Result<UdpSocket> {
-    let local: IpAddr = match relay {
-        IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(ip) if ip.is_loopback() => Ipv6Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket =
-        Socket::new(Domain::for_address(SocketAddr::new(relay, port)), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::new(local, 0).into())?;
-    socket.connect(&SocketAddr::new(relay, port).into())?;
-    UdpSocket::from_std(socket.into())
-}
-
 const BACKLOG: i32 = 1024;
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// A held-back burst goes out at once.
-const SEND_BUFFER: usize = 1 << 20;
