@@ -171,7 +171,8 @@ mod tests {
 
         /// The true time of the next packet, microseconds.
         fn due(&self) -> u64 {
-            let seconds = self.packets as f64 * 1_024.0 / 48_000.0 / (1.0 + f64::from(self.per_million) / 1e6);
+            let seconds =
+                self.packets as f64 * 1_024.0 / 48_000.0 / (1.0 + f64::from(self.per_million) / 1e6);
             (seconds * 1e6) as u64 + self.offset.as_micros() as u64
         }
 
@@ -223,7 +224,10 @@ mod tests {
         let mut source = Source::new(0, 0);
         let mut frames = Vec::new();
         for packet in 0..100_u64 {
-            source.transcoder.push(Duration::from_millis(1_000 + packet * 64 / 3), &[1], &mut frames).unwrap();
+            source
+                .transcoder
+                .push(Duration::from_millis(1_000 + packet * 64 / 3), &[1], &mut frames)
+                .unwrap();
         }
         assert_eq!(frames[0].at, 48_000 - 312);
         assert!(frames.windows(2).all(|pair| pair[1].at - pair[0].at == 960));

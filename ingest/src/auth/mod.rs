@@ -228,6 +228,8 @@ pub enum EndReason {
     HandshakeTimeout,
     /// No media port was free.
     NoMediaPort,
+    /// It sends what cannot be shown to viewers, such as an unknown codec.
+    UnsupportedMedia,
     /// The relay had no port, or went away.
     RelayUnavailable,
     /// We are shutting down.
@@ -253,6 +255,7 @@ impl EndReason {
             Self::ProtocolError => "protocol_error",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::NoMediaPort => "no_media_port",
+            Self::UnsupportedMedia => "unsupported_media",
             Self::RelayUnavailable => "relay_unavailable",
             Self::ServerShutdown => "server_shutdown",
             Self::Internal => "internal",

@@ -8,8 +8,20 @@
 //! and its hub, no Enhanced RTMP) and `scuffle-rtmp` 0.2 (kept up and bounded, but bound to its own I/O, with the same
 //! ten megabytes for strangers as for publishers, and a chunk size above 64 KiB ends the session).
 
+mod feed;
 pub mod flv;
+mod io;
+mod opus_clock;
 pub mod protocol;
+mod settings;
 mod stream_key;
 
+pub use feed::{Feed, Part, Unsupported};
+pub use io::{ListenError, RtmpServer};
+pub use settings::{BFrames, RtmpSettings};
 pub use stream_key::StreamKey;
+
+/// The usual port.
+pub const PORT: u16 = 1935;
+/// The port with TLS.
+pub const TLS_PORT: u16 = 1936;

@@ -80,11 +80,7 @@ mod tests {
             ("live", "", None, ""),
         ] {
             let parsed = StreamKey::parse(application, name);
-            assert_eq!(
-                (parsed.channel(), parsed.reveal()),
-                (channel, key),
-                "{application} and {name}"
-            );
+            assert_eq!((parsed.channel(), parsed.reveal()), (channel, key), "{application} and {name}");
         }
     }
 

@@ -160,10 +160,7 @@ mod tests {
             ("96 03 61766331 00 aa", picture(avc, true, 0, &[0xaa])),
             ("96 03 61766331 02 aa", Ok(Video::OtherTrack(2))),
             ("96 13 61766331 01 000001 bb 00 000001 aa", picture(avc, true, 0, &[0xaa])),
-            (
-                "96 23 61766331 01 000001 bb 68766331 00 000001 aa",
-                picture(fourcc(b"hvc1"), true, 0, &[0xaa]),
-            ),
+            ("96 23 61766331 01 000001 bb 68766331 00 000001 aa", picture(fourcc(b"hvc1"), true, 0, &[0xaa])),
             ("", Err(TagError::Truncated)),
             ("17 01 0000", Err(TagError::Truncated)),
             ("17 09 000000", Err(TagError::Unknown)),

@@ -254,7 +254,7 @@ pub fn write_message(out: &mut Vec<u8>, chunk_stream: u8, message: &Message) {
     for (number, piece) in message.body.chunks(FIRST_CHUNK_SIZE).enumerate() {
         if number > 0 {
             out.push(0xc0 | chunk_stream & 0x3f);
-        } 
+        }
         if message.timestamp >= EXTENDED {
             out.extend(message.timestamp.to_be_bytes());
         }
@@ -366,10 +366,7 @@ mod tests {
     fn chunk_size_and_abort_are_obeyed() {
         let body = "11".repeat(200);
         let size = "02 000000 000004 01 00000000 000000c8";
-        assert_eq!(
-            shapes(&format!("{size} 04 000000 0000c8 09 01000000 {body}")),
-            Ok(vec![(9, 1, 0, 200)])
-        );
+        assert_eq!(shapes(&format!("{size} 04 000000 0000c8 09 01000000 {body}")), Ok(vec![(9, 1, 0, 200)]));
         let half = "11".repeat(128);
         let abort = "02 000000 000004 02 00000000 00000004";
         assert_eq!(

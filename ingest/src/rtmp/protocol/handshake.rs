@@ -21,7 +21,7 @@ enum Stage {
 /// The first byte is another protocol's, or that of an encrypted RTMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("RTMP version {0} instead of 3")]
-pub struct BadVersion(pub u8);
+pub(super) struct BadVersion(pub(super) u8);
 
 impl Handshake {
     /// `random` fills our part, so that two connections can be told apart.

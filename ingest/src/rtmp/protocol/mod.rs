@@ -398,8 +398,7 @@ impl Protocol {
         bandwidth.push(DYNAMIC);
         self.writer.control(MessageType::SET_PEER_BANDWIDTH, &bandwidth);
         let server = object([("fmsVer", "FMS/3,0,1,123".into()), ("capabilities", Value::Number(31.0))]);
-        let mut status =
-            information(Level::Status, "NetConnection.Connect.Success", "Connection succeeded.");
+        let mut status = information(Level::Status, "NetConnection.Connect.Success", "Connection succeeded.");
         if let Value::Object(members) = &mut status {
             members.push(("objectEncoding".into(), Value::Number(0.0)));
             // Enhanced RTMP: what is named here is what an encoder may send. Only to those who ask.
@@ -427,7 +426,9 @@ impl Protocol {
 fn status_code(reason: EndReason) -> Option<&'static str> {
     match reason {
         EndReason::Disconnected => None,
-        EndReason::Denied | EndReason::ChannelInUse | EndReason::TakenOver => Some("NetStream.Publish.BadName"),
+        EndReason::Denied | EndReason::ChannelInUse | EndReason::TakenOver => {
+            Some("NetStream.Publish.BadName")
+        }
         EndReason::ProtocolError => Some("NetStream.Publish.Rejected"),
         EndReason::HandshakeTimeout => Some("NetConnection.Connect.Rejected"),
         EndReason::Silent | EndReason::NoMedia => Some("NetStream.Publish.Idle"),
