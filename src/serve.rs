@@ -11,6 +11,7 @@ use heliograph_ingest::auth::{
 };
 use heliograph_ingest::ftl::{FtlServer, FtlSettings};
 use heliograph_ingest::house::{House, HouseSettings, Takeover};
+use heliograph_ingest::rtmp::{RtmpServer, RtmpSettings};
 use heliograph_relay::allocation::Allocator;
 use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
@@ -23,7 +24,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::doors::{self, Door};
-use crate::settings::{Authority, Metrics, Parts, Settings};
+use crate::settings::{Authority, Metrics, Parts, Port, Settings};
 use crate::warnings::Facts;
 use crate::{demo, key, logging, metrics, web_app};
 
@@ -196,6 +197,7 @@ fn relay_settings(settings: &Settings) -> RelaySettings {
 struct PublishersSide {
     house: Arc<House>,
     _ftl: FtlServer,
+    _rtmp: Vec<RtmpServer>,
 }
 
 impl PublishersSide {
@@ -214,8 +216,41 @@ impl PublishersSide {
             ..FtlSettings::default()
         };
         let ftl = FtlServer::start(ftl, Arc::clone(&house)).context("the FTL ingest cannot start")?;
-        Ok(PublishersSide { house, _ftl: ftl })
+        let rtmp = rtmp_doors(settings, addresses, &house)?;
+        Ok(PublishersSide { house, _ftl: ftl, _rtmp: rtmp })
     }
+}
+
+/// RTMP and RTMPS. The usual ports may be somebody else's (another media server's, most likely), which is said and no
+/// more; those that were asked for may not.
+fn rtmp_doors(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> Result<Vec<RtmpServer>> {
+    let listen =
+        |port: u16| addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect::<Vec<SocketAddr>>();
+    let common = || RtmpSettings {
+        media_timeout: settings.no_media,
+        b_frames: settings.b_frames,
+        opus_bitrate: settings.opus_kbps * 1_000,
+        ..RtmpSettings::default()
+    };
+    let mut doors = Vec::new();
+    for (name, port, secure) in [("rtmp_port", settings.rtmp, false), ("rtmps_port", settings.rtmps, true)] {
+        let Some(number) = port.number() else { continue };
+        let door = match &settings.tls {
+            Some(files) if secure => {
+                RtmpSettings { listen_tls: listen(number), tls: Some(doors::tls(files)?), ..common() }
+            }
+            _ => RtmpSettings { listen: listen(number), ..common() },
+        };
+        match (RtmpServer::start(door, Arc::clone(house)), port) {
+            (Ok(door), _) => doors.push(door),
+            (Err(error), Port::Usual(_)) => {
+                let flag = name.replace('_', "-");
+                warn!("no publishers at {number}: {error}; --{flag} sets another port, or 0 for none");
+            }
+            (Err(error), _) => return Err(error).context(name),
+        }
+    }
+    Ok(doors)
 }
 
 fn house_settings(settings: &Settings, relay: Option<&Relay>) -> HouseSettings {
@@ -283,6 +318,9 @@ fn welcome(settings: &Settings, parts: Parts) {
     }
     if parts != Parts::Relay {
         info!("stream to ftl://{host} (control port {})", settings.ftl_port);
+        if let Some(port) = settings.rtmp.number() {
+            info!("or to rtmp://{host}:{port}/live with the same stream key");
+        }
     }
 }
 

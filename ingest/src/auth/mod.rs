@@ -231,6 +231,8 @@ pub enum EndReason {
     HandshakeTimeout,
     /// No media port was free.
     NoMediaPort,
+    /// It sends what cannot be shown to viewers, such as an unknown codec.
+    UnsupportedMedia,
     /// The relay had no port, or went away.
     RelayUnavailable,
     /// Too many connections from one address that have not proven a key.
@@ -260,6 +262,7 @@ impl EndReason {
             Self::ProtocolError => "protocol_error",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::NoMediaPort => "no_media_port",
+            Self::UnsupportedMedia => "unsupported_media",
             Self::RelayUnavailable => "relay_unavailable",
             Self::TooManyConnections => "too_many_connections",
             Self::EndedByStreamer => "ended_by_streamer",

@@ -11,7 +11,10 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::FtlSettings;
-use crate::house::House;
+use crate::{
+    house::House,
+    tcp::{self, ListenError},
+};
 use session::Session;
 use shared::Shared;
 
@@ -27,21 +30,10 @@ impl FtlServer {
         if settings.media_ports.is_empty() {
             return Err(FtlError::NoMediaPorts);
         }
-        let mut listeners = Vec::new();
-        let mut skipped = None;
-        for &addr in &settings.listen {
-            match sockets::listen(addr) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) if addr.ip().is_unspecified() && lacks_address_family(&error) => {
-                    tracing::warn!(%addr, %error, "this machine lacks an address family; not listening there");
-                    skipped = Some(FtlError::Listen { addr, source: error });
-                }
-                Err(source) => return Err(FtlError::Listen { addr, source }),
-            }
+        if settings.listen.is_empty() {
+            return Err(FtlError::NoListener);
         }
-        if listeners.is_empty() {
-            return Err(skipped.unwrap_or(FtlError::NoListener));
-        }
+        let listeners = tcp::listen_all(&settings.listen)?;
         let mut addrs = Vec::new();
         for listener in &listeners {
             addrs.push(listener.local_addr().map_err(|source| FtlError::Socket { source })?);
@@ -71,13 +63,8 @@ impl Drop for FtlServer {
 #[derive(Debug, thiserror::Error)]
 pub enum FtlError {
     /// The port is taken, or the address is not ours.
-    #[error("FTL cannot listen on {addr}: {source}")]
-    Listen {
-        /// The one in the settings.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error("FTL {0}")]
+    Listen(#[from] ListenError),
     /// A socket that was just opened does not answer.
     #[error("FTL listener: {source}")]
     Socket {
@@ -90,13 +77,6 @@ pub enum FtlError {
     /// The settings leave no port for media.
     #[error("FTL has no media ports: the range is empty")]
     NoMediaPorts,
-}
-
-fn lacks_address_family(error: &io::Error) -> bool {
-    /// `EAFNOSUPPORT` of Linux; the standard library has no name for it.
-    const ADDRESS_FAMILY_NOT_SUPPORTED: i32 = 97;
-    error.kind() == io::ErrorKind::AddrNotAvailable
-        || error.raw_os_error() == Some(ADDRESS_FAMILY_NOT_SUPPORTED)
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener) {

@@ -28,6 +28,7 @@ use crate::{
         media::{MediaHealth, MediaParameters, MediaSession, Transmit},
     },
     house::{Guest, Place, Refusal, Seat, SeatEvent},
+    tcp,
 };
 
 /// One control connection from its first byte to its end, with everything that belongs to it.
@@ -86,7 +87,7 @@ impl Session {
         remote: SocketAddr,
         place: Place,
     ) -> io::Result<Self> {
-        sockets::prepare_control(&stream)?;
+        tcp::prepare(&stream)?;
         let local = stream.local_addr()?;
         let now = Instant::now();
         let settings = ControlSettings {
@@ -372,6 +373,7 @@ fn goodbye(reason: EndReason) -> (Code, &'static str) {
         | EndReason::PingTimeout
         | EndReason::ProtocolError
         | EndReason::HandshakeTimeout
+        | EndReason::UnsupportedMedia
         | EndReason::Internal => (Code::ServerTrouble, "internal error"),
     }
 }
