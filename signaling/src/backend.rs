@@ -16,6 +16,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn stream_by_channel(&self, channel: &str) -> Option<StreamSnapshot>;
     /// Bumped whenever a stream appears, changes its state or ends.
     fn changes(&self) -> watch::Receiver<u64>;
+    /// Time since 1970 on the clock of the sender reports to viewers.
+    fn report_clock(&self) -> Duration;
     /// What the machine can carry.
     fn capacity(&self) -> Capacity;
     fn allocator(&self) -> &dyn Allocator;
@@ -58,6 +60,10 @@ impl Backend for Relay {
 
     fn changes(&self) -> watch::Receiver<u64> {
         Relay::changes(self)
+    }
+
+    fn report_clock(&self) -> Duration {
+        Relay::report_clock(self)
     }
 
     fn capacity(&self) -> Capacity {

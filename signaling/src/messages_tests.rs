@@ -44,6 +44,8 @@ fn typescript() -> String {
         ViewerCount,
         PlayoutWish,
         PlayoutRange,
+        ClockQuestion,
+        ClockAnswer,
         StateChange,
         ChannelState,
         Notice,
@@ -53,6 +55,9 @@ fn typescript() -> String {
         TrackKind,
         PageConfig,
         IceServer,
+        Branding,
+        BrandLogo,
+        Corner,
         Problem,
     );
     format!("{}\n", out.trim_end())
@@ -113,6 +118,10 @@ fn the_new_server_messages() {
     check(
         &ServerMessage::Playout(PlayoutRange { min_ms: 0, max_ms: 2000, limit_ms: 4000 }),
         &json!({"event": "playout", "data": {"min_ms": 0, "max_ms": 2000, "limit_ms": 4000}}),
+    );
+    check(
+        &ServerMessage::Clock(ClockAnswer { client_us: 12_345_678, server_us: 1_700_000_000_123_456 }),
+        &json!({"event": "clock", "data": {"client_us": 12_345_678, "server_us": 1_700_000_000_123_456_u64}}),
     );
     let notice = Notice { code: "stream_ended".into(), message: "the stream has ended".into() };
     let data = json!({"code": "stream_ended", "message": "the stream has ended"});

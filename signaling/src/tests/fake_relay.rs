@@ -151,6 +151,10 @@ impl Backend for FakeRelay {
         self.changes.subscribe()
     }
 
+    fn report_clock(&self) -> Duration {
+        Duration::from_micros(1_700_000_000_123_456)
+    }
+
     fn capacity(&self) -> Capacity {
         self.capacity.lock().unwrap().clone()
     }
