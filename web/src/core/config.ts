@@ -64,7 +64,7 @@ export function streamsUrl(endpoints: Endpoints): string {
 
 /** A still of what a channel shows; `version` changes with time, so that the browser asks again. */
 export function previewUrl(endpoints: Endpoints, port: number, version: number): string {
-  return new URL(`preview/${port}.mp4?v=${version}`, endpoints.http).href;
+  return new URL(`preview?port=${port}&v=${version}`, endpoints.http).href;
 }
 
 export function eventsUrl(endpoints: Endpoints): string {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { gridColumns } from "./gridLayout";
+import { gridLayout } from "./gridLayout";
 
 const DESK = { width: 1600, height: 900 };
 const PHONE = { width: 390, height: 844 };
@@ -18,5 +18,7 @@ it.each([
   [2, PHONE_LYING, 2],
   [3, PHONE_LYING, 3],
 ])("%i pictures in %o stand in %i columns", (count, window, columns) => {
-  expect(gridColumns(count, window)).toBe(columns);
+  const grid = gridLayout(count, window);
+  expect(grid.columns).toBe(columns);
+  expect(grid.widthPx * columns).toBeLessThanOrEqual(window.width);
 });

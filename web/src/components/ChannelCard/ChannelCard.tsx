@@ -5,7 +5,7 @@ import { sinceWords } from "../../strings/words";
 import { Link } from "../Link/Link";
 import { StateBadge } from "../StateBadge/StateBadge";
 import { ViewerCount } from "../ViewerCount/ViewerCount";
-import { CardArt } from "./CardArt";
+import { CardPicture } from "./CardPicture";
 import { useStrings } from "../../hooks/useStrings";
 import styles from "./ChannelCard.module.css";
 
@@ -22,7 +22,7 @@ export function ChannelCard({ stream, nowMs }: Props) {
   return (
     <article className={styles["card"]} data-channel={name}>
       <div className={styles["art"]}>
-        <CardArt name={name} />
+        <CardPicture name={name} stream={stream} />
         <span className={styles["badge"]}>
           <StateBadge state={stream.state} />
         </span>

@@ -28,7 +28,7 @@ export function FiguresPanel({ session, onClose }: Props) {
     if (!copied && list.current) window.getSelection()?.selectAllChildren(list.current);
   };
   return (
-    <section className={styles["panel"]} aria-label={words.title} data-figures>
+    <section className={styles["panel"]} aria-label={words.title}>
       <div className={styles["head"]}>
         <h2>{words.title}</h2>
         <button type="button" className={styles["copy"]} disabled={!report} onClick={() => void copy()}>

@@ -138,6 +138,7 @@ export function Player({
       data-paused={video.paused}
       data-transport={snapshot.transport}
       data-resting={playing && resting}
+      data-figures={figuresOpen}
     >
       <video ref={element} className={styles["video"]} muted playsInline />
       {withLogo && site.logo && usable && <BrandLogo logo={site.logo} site={site.title ?? strings.name} />}

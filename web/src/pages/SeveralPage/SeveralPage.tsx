@@ -3,7 +3,7 @@ import { Button } from "../../components/Button/Button";
 import { Icon } from "../../components/Icon/Icon";
 import { Link } from "../../components/Link/Link";
 import { FramedScene } from "../../components/Scene/Scene";
-import { gridColumns } from "../../core/gridLayout";
+import { gridLayout } from "../../core/gridLayout";
 import type { StreamEntry } from "../../core/messages";
 import { MOST_AT_ONCE, severalPath } from "../../core/route";
 import { byAudience } from "../../core/streamsClient";
@@ -21,7 +21,7 @@ export function SeveralPage({ channels }: { readonly channels: readonly string[]
   const [heard, setHeard] = useState<string | null>(null);
   const list = useStreams(true);
   const streams = list.kind === "ready" ? list.streams : [];
-  const columns = gridColumns(channels.length, useWindowShape());
+  const { columns, widthPx } = gridLayout(channels.length, useWindowShape());
   usePageTitle(several.title(channels.length));
 
   const remove = (name: string): void => {
@@ -40,7 +40,11 @@ export function SeveralPage({ channels }: { readonly channels: readonly string[]
           <p>{several.none.text}</p>
         </div>
       ) : (
-        <ul className={styles["grid"]} style={{ "--columns": columns } as CSSProperties} data-several={channels.length}>
+        <ul
+          className={styles["grid"]}
+          style={{ "--columns": columns, "--widest": `${widthPx}px` } as CSSProperties}
+          data-several={channels.length}
+        >
           {channels.map((name) => (
             <li key={name}>
               <Tile
