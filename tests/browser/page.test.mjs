@@ -33,7 +33,7 @@ describe("the page", { timeout: 280_000 }, () => {
   before(async () => {
     mkdirSync(SHOTS, { recursive: true });
     paths = programs();
-    server = await startServer(paths.server, ["den", "harbour", "guest", "dark"], undefined, ["--publisher-grace-s", "20"]);
+    server = await startServer(paths.server, ["den", "harbour", "guest", "dark"], undefined, ["--publisher-grace-s", "7"]);
     browser = await launch();
     await Promise.all([publish("den"), publish("harbour")]);
   });

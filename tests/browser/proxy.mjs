@@ -42,6 +42,7 @@ export async function startProxy(target) {
     /** Cuts every WebSocket that runs through here. */
     cut: () => tunnels.forEach((socket) => socket.destroy()),
     stop: () => {
+      tunnels.forEach((socket) => socket.destroy());
       server.closeAllConnections();
       return new Promise((done) => server.close(done));
     },
