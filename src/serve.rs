@@ -116,6 +116,7 @@ impl ViewersSide {
         let signaling = Arc::new(SignalingSettings {
             ws_url: settings.ws_url.clone(),
             ice_servers: settings.ice_servers.clone(),
+            branding: settings.branding.clone(),
             tls: tls.is_some(),
             default_port: settings.rtp_port,
             stream_api_open: settings.stream_api_open,

@@ -64,6 +64,8 @@ pub(crate) struct Egress {
     pub(crate) handshakes: Handshakes,
     pub(crate) house: Arc<House>,
     pub(crate) candidates: Arc<Candidates>,
+    /// The clock of all sender reports.
+    pub(crate) wall: WallClock,
     threads: Mutex<Vec<JoinHandle<()>>>,
     next_viewer: AtomicU64,
     _discovery: DropGuard,
@@ -139,6 +141,7 @@ impl Egress {
             handshakes,
             house: House::new(settings.max_viewers, settings.max_pending_per_address, runtime),
             candidates,
+            wall,
             threads: Mutex::new(threads),
             next_viewer: AtomicU64::new(1),
             _discovery: discovery.drop_guard(),

@@ -188,6 +188,13 @@ impl Relay {
         self.inner.board.read().unwrap_or_default()
     }
 
+    /// Time since 1970 on the clock of the sender reports (RFC 3550 section 6.4.1) that viewers get: what a viewer
+    /// compares its own clock with. Steps of the system clock after the start are not in it.
+    #[must_use]
+    pub fn report_clock(&self) -> Duration {
+        self.inner.egress.wall.unix(Instant::now())
+    }
+
     pub(crate) fn settings(&self) -> &RelaySettings {
         &self.inner.settings
     }

@@ -1,5 +1,6 @@
 //! Settings: read from file, environment and flags, checked once, handed to the parts in small pieces.
 
+mod branding;
 mod options;
 mod playout;
 mod ranges;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use heliograph_ingest::rtmp::{self, BFrames};
 use heliograph_relay::{ChannelName, PlayoutSettings};
+use heliograph_signaling::messages::Branding;
 use options::BFramesOption;
 
 pub(crate) use options::Options;
@@ -46,6 +48,8 @@ pub(crate) struct Settings {
     pub stream_api_open: bool,
     /// WebSocket address for `config.json`.
     pub ws_url: Option<String>,
+    /// How the page looks, where it is not as usual.
+    pub branding: Option<Branding>,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Bound on TCP connections of one address on the web port.
@@ -255,6 +259,7 @@ impl Settings {
             control_hosts: options.control_hosts.unwrap_or_default(),
             stream_api_open: options.stream_api_open.unwrap_or(false),
             ws_url: options.ws_url,
+            branding: options.branding.map(branding::checked).transpose()?,
             trusted_proxies: options.trusted_proxies.unwrap_or_default(),
             connections_per_address: options.connections_per_address.unwrap_or(10_000),
             ftl_port: options.ftl_port.unwrap_or(8084),

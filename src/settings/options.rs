@@ -187,6 +187,9 @@ pub(crate) struct Options {
     /// Most viewer sessions of one address that have not connected yet [default: 50]
     #[arg(long, env = "HELIOGRAPH_MAX_PENDING_PER_ADDRESS", value_name = "N", help_heading = "Relay")]
     pub max_pending_per_address: Option<u32>,
+    /// `[branding]` in the file: what the page looks like
+    #[arg(skip)]
+    pub branding: Option<super::branding::BrandingOptions>,
     /// `[[channel]]` in the file: what single channels have of their own
     #[arg(skip)]
     pub channel: Option<Vec<ChannelOptions>>,
@@ -291,7 +294,7 @@ impl Options {
             uplink_hold_ms, relay_url, relay_rtp_addr, relay_token_file, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,
             idle_timeout_s, port_rest_s, playout_delay_max_ms, playout_delay_limit_ms, max_viewers,
-            max_egress_cpu_percent, max_pending_per_address, channel,
+            max_egress_cpu_percent, max_pending_per_address, branding, channel,
         })
     }
 }

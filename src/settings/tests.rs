@@ -47,6 +47,13 @@ fn what_is_wrong_is_named() {
         ("max_viewers = 0", "max_viewers"),
         ("max_egress_cpu_percent = 101", "max_egress_cpu_percent"),
         ("max_egress_cpu_percent = -1", "max_egress_cpu_percent"),
+        ("[branding]\ntitel = 'a'", "titel"),
+        ("[branding]\ncolour = 'red'", "colour"),
+        ("[branding]\nground_dark = '#12345'", "ground_dark"),
+        ("[branding]\nlogo = 'javascript:alert(1)'", "logo"),
+        ("[branding]\nlogo = '/logo.svg'\nlogo_link = 'data:text/html,x'", "logo_link"),
+        ("[branding]\nlogo_link = 'https://example.org'", "logo_link"),
+        ("[branding]\nlogo = '/a.svg'\nlogo_position = 'left'", "logo_position"),
         ("ssl_cert = 'a'", "ssl_key"),
         ("auth_ws_url = 'ws://a'\nauth_http_url = 'http://a'", "auth_http_url"),
         ("addr = 'no such name.'", "addr"),
@@ -97,7 +104,7 @@ fn the_example_file_is_complete_and_right() {
     let active: String = example
         .lines()
         .filter_map(|line| line.strip_prefix('#'))
-        .filter(|line| (line.contains(" = ") || line.starts_with("[[")) && !line.starts_with(' '))
+        .filter(|line| (line.contains(" = ") || line.starts_with('[')) && !line.starts_with(' '))
         .fold(String::new(), |text, line| text + line + "\n");
     let shown: toml::Table = active.parse().unwrap();
     // Two services cannot decide at once, and files need not exist for this test.

@@ -18,7 +18,7 @@ export function chromiumPath() {
   return path;
 }
 
-export async function launch(executablePath = chromiumPath()) {
+export async function launch(executablePath = chromiumPath(), flags = []) {
   const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   return chromium.launch({
     executablePath,
@@ -30,6 +30,7 @@ export async function launch(executablePath = chromiumPath()) {
       "--disable-renderer-backgrounding",
       "--disable-backgrounding-occluded-windows",
       "--disable-dev-shm-usage",
+      ...flags,
     ],
   });
 }

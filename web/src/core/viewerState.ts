@@ -43,7 +43,18 @@ export interface Cause {
   readonly code: CauseCode;
   /** The server's own sentence. */
   readonly detail?: string;
+  /** Where the server wanted to be reached, for whoever looks after the network: `203.0.113.5:20000`. */
+  readonly addresses?: readonly string[];
 }
+
+/** Why pictures have stopped while the connection is there. */
+export type StallReason =
+  /** Nothing arrives. */
+  | "network"
+  /** Packets arrive, and too many are missing. */
+  | "loss"
+  /** Whole pictures arrive and are not decoded. */
+  | "device";
 
 /** What a viewer's screen shows. One at a time: impossible mixes cannot be written. */
 export type ViewerState =
@@ -57,7 +68,9 @@ export type ViewerState =
   /** The streamer's line broke; the connection stays and the picture resumes by itself. */
   | { readonly kind: "away" }
   /** Connected, and pictures have stopped coming. */
-  | { readonly kind: "stalled"; readonly sinceMs: number }
+  | { readonly kind: "stalled"; readonly sinceMs: number; readonly reason: StallReason }
+  /** Pictures come, and the browser waits for a click before it shows them. */
+  | { readonly kind: "autoplay-blocked" }
   | { readonly kind: "retrying"; readonly inMs: number; readonly attempt: number; readonly cause: Cause }
   /** Trying again would not help. */
   | { readonly kind: "failed"; readonly cause: Cause };
@@ -70,9 +83,9 @@ export type ViewerEvent =
   | { readonly type: "joined" }
   /** The server's word about the streamer. */
   | { readonly type: "server"; readonly state: ChannelState }
-  /** Pictures are moving. */
-  | { readonly type: "picture" }
-  | { readonly type: "stalled"; readonly atMs: number }
+  /** Pictures are moving; `blocked`: the browser does not show them before the viewer asks for it. */
+  | { readonly type: "picture"; readonly blocked: boolean }
+  | { readonly type: "stalled"; readonly atMs: number; readonly reason: StallReason }
   /** The connection is gone; the next attempt begins in `inMs`. */
   | { readonly type: "lost"; readonly cause: Cause; readonly inMs: number; readonly attempt: number }
   | { readonly type: "gave-up"; readonly cause: Cause }
@@ -99,9 +112,14 @@ export function next(state: ViewerState, event: ViewerEvent): ViewerState {
       return onServer(state, event.state);
     case "picture":
       // Single pictures still come out of the jitter buffer after the streamer's line broke.
-      return state.kind === "away" || state.kind === "offline" ? state : { kind: "live" };
-    case "stalled":
-      return state.kind === "live" ? { kind: "stalled", sinceMs: event.atMs } : state;
+      if (state.kind === "away" || state.kind === "offline") return state;
+      return event.blocked ? { kind: "autoplay-blocked" } : { kind: "live" };
+    case "stalled": {
+      const { atMs: sinceMs, reason } = event;
+      if (state.kind === "live") return { kind: "stalled", sinceMs, reason };
+      // The reason may change while it lasts; the beginning does not.
+      return state.kind === "stalled" && state.reason !== reason ? { ...state, reason } : state;
+    }
     case "lost":
       return onLost(state, event);
   }
@@ -139,5 +157,5 @@ function onLost(state: ViewerState, event: Extract<ViewerEvent, { type: "lost" }
 }
 
 function hasSeenPictures(state: ViewerState): boolean {
-  return state.kind === "live" || state.kind === "away" || state.kind === "stalled";
+  return state.kind === "live" || state.kind === "away" || state.kind === "stalled" || state.kind === "autoplay-blocked";
 }
