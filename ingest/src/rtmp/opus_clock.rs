@@ -47,8 +47,8 @@ mod tests {
             (39, Some(1_920)),
             (90, Some(2_880)),
             (111, Some(111 * 48)),
-            (100, Some(131 * 48)),
-            (100, None),
+            (101, Some(131 * 48)),
+            (120, None),
             (130, Some(151 * 48)),
         ] {
             assert_eq!(clock.place(ms(at), packet), expected, "{at}");
