@@ -252,6 +252,7 @@ describe("the page", { timeout: 280_000 }, () => {
     const waiting = await open(t, "/c/dark");
     await state(waiting, "waiting");
     await says(waiting, "The first picture is on its way.");
+    await waiting.waitForTimeout(900);
     await shot(waiting, "state-waiting");
 
     const page = await open(t, "/");
@@ -318,8 +319,10 @@ describe("the page", { timeout: 280_000 }, () => {
     const strict = await open(t, "/c/harbour", {
       init: () => {
         const { play } = HTMLMediaElement.prototype;
+        let clicked = false;
+        window.addEventListener("click", () => (clicked = true), { capture: true });
         HTMLMediaElement.prototype.play = function () {
-          return navigator.userActivation.hasBeenActive ? play.call(this) : Promise.reject(new DOMException("no gesture", "NotAllowedError"));
+          return clicked ? play.call(this) : Promise.reject(new DOMException("no gesture", "NotAllowedError"));
         };
       },
     });
@@ -360,7 +363,7 @@ describe("the page", { timeout: 280_000 }, () => {
     await second.waitForTimeout(600);
     await shot(second, "state-full");
 
-    const walled = await launch(undefined, ["--force-webrtc-ip-handling-policy=disable_non_proxied_udp"]);
+    const walled = await launch(undefined, ["--webrtc-ip-handling-policy=disable_non_proxied_udp"]);
     t.after(() => walled.close());
     const blocked = await open(t, "/c/harbour", { browser: walled });
     await says(blocked, "The network lets no video through");
