@@ -11,11 +11,16 @@ needs=(
   "make:make"
   "pkg-config:pkg-config"
   "/usr/include/openssl/ssl.h:libssl-dev"
+  "/usr/include/opus/opus.h:libopus-dev"
   "ffmpeg:ffmpeg"
   "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf:fonts-dejavu-core"
 )
+# Their headers lie where the architecture says.
+for library in libavcodec libavutil libswresample; do
+  pkg-config --exists "$library" 2>/dev/null || needs+=("/nowhere/$library:$library-dev")
+done
 if [ "$what" = test ]; then
-  needs+=("c++:g++" "chromium:chromium" "python3:python3" "ip:iproute2" "nsenter:util-linux")
+  needs+=("openssl:openssl" "c++:g++" "chromium:chromium" "python3:python3" "ip:iproute2" "nsenter:util-linux")
 fi
 
 missing=()

@@ -9,7 +9,9 @@ use heliograph_ingest::allocator::HttpAllocator;
 use heliograph_ingest::auth::{
     Authoriser, HttpAuthoriser, HttpAuthoriserSettings, KeysFile, WsAuthoriser, WsAuthoriserSettings,
 };
-use heliograph_ingest::ftl::{FtlServer, FtlSettings, Takeover};
+use heliograph_ingest::ftl::{FtlServer, FtlSettings};
+use heliograph_ingest::house::{House, HouseSettings, Takeover};
+use heliograph_ingest::rtmp::{RtmpServer, RtmpSettings};
 use heliograph_relay::allocation::Allocator;
 use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
@@ -22,7 +24,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::doors::{self, Door};
-use crate::settings::{Authority, Metrics, Parts, Settings};
+use crate::settings::{Authority, Metrics, Parts, Port, Settings};
 use crate::warnings::Facts;
 use crate::{demo, key, logging, metrics, web_app};
 
@@ -49,10 +51,10 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
         Parts::Ingest => None,
         Parts::Serve | Parts::Relay => Some(ViewersSide::start(settings)?),
     };
-    let ftl = match parts {
+    let publishers_side = match parts {
         Parts::Relay => None,
         Parts::Serve | Parts::Ingest => {
-            Some(start_ftl(settings, viewers_side.as_ref().map(|side| &side.relay))?)
+            Some(PublishersSide::start(settings, viewers_side.as_ref().map(|side| &side.relay))?)
         }
     };
     welcome(settings, parts);
@@ -64,8 +66,8 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
         if let Some(demo) = demo {
             demo.abort();
         }
-        if let Some(ftl) = ftl {
-            ftl.shutdown(SHUTDOWN_DEADLINE).await;
+        if let Some(side) = publishers_side {
+            side.house.shutdown(SHUTDOWN_DEADLINE).await;
         }
         if let Some(side) = viewers_side {
             side.stop().await;
@@ -192,42 +194,94 @@ fn relay_settings(settings: &Settings) -> RelaySettings {
     }
 }
 
-/// The FTL door, towards `relay` in this process or, without one, towards the allocation API of another.
-fn start_ftl(settings: &Settings, relay: Option<&Relay>) -> Result<FtlServer> {
-    let allocator: Arc<dyn Allocator> = match relay {
-        Some(relay) => Arc::new(relay.clone()),
-        None => {
-            let token = match std::fs::read_to_string(&settings.relay_token_file) {
-                Ok(token) => Some(token.trim().to_owned()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-                Err(error) => {
-                    let file = settings.relay_token_file.display();
-                    return Err(error).with_context(|| format!("relay_token_file: {file} cannot be read"));
-                }
-            };
-            Arc::new(HttpAllocator::new(&settings.relay_url, token).context("relay_url")?)
-        }
+/// The doors that publishers come in by, and the house behind them.
+struct PublishersSide {
+    house: Arc<House>,
+    _ftl: FtlServer,
+    _rtmp: Vec<RtmpServer>,
+}
+
+impl PublishersSide {
+    /// Towards `relay` in this process or, without one, towards the allocation API of another.
+    fn start(settings: &Settings, relay: Option<&Relay>) -> Result<PublishersSide> {
+        let house =
+            House::new(house_settings(settings, relay), authoriser(settings)?, allocator(settings, relay)?);
+        let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+        let addresses = settings.addr.as_ref().map_or(&any[..], std::slice::from_ref);
+        let ftl = FtlSettings {
+            listen: addresses.iter().map(|&ip| SocketAddr::new(ip, settings.ftl_port)).collect(),
+            media_ports: settings.media_ports.range(),
+            port_rest: settings.port_rest,
+            media_timeout: settings.no_media,
+            hold: settings.uplink_hold,
+            ..FtlSettings::default()
+        };
+        let ftl = FtlServer::start(ftl, Arc::clone(&house)).context("the FTL ingest cannot start")?;
+        let rtmp = rtmp_doors(settings, addresses, &house)?;
+        Ok(PublishersSide { house, _ftl: ftl, _rtmp: rtmp })
+    }
+}
+
+/// RTMP and RTMPS. The usual ports may be somebody else's (another media server's, most likely), which is said and no
+/// more; those that were asked for may not.
+fn rtmp_doors(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> Result<Vec<RtmpServer>> {
+    let listen =
+        |port: u16| addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect::<Vec<SocketAddr>>();
+    let common = || RtmpSettings {
+        media_timeout: settings.no_media,
+        b_frames: settings.b_frames,
+        opus_bitrate: settings.opus_kbps * 1_000,
+        ..RtmpSettings::default()
     };
+    let mut doors = Vec::new();
+    for (name, port, secure) in [("rtmp_port", settings.rtmp, false), ("rtmps_port", settings.rtmps, true)] {
+        let Some(number) = port.number() else { continue };
+        let door = match &settings.tls {
+            Some(files) if secure => {
+                RtmpSettings { listen_tls: listen(number), tls: Some(doors::tls(files)?), ..common() }
+            }
+            _ => RtmpSettings { listen: listen(number), ..common() },
+        };
+        match (RtmpServer::start(door, Arc::clone(house)), port) {
+            (Ok(door), _) => doors.push(door),
+            (Err(error), Port::Usual(_)) => {
+                let flag = name.replace('_', "-");
+                warn!("no publishers at {number}: {error}; --{flag} sets another port, or 0 for none");
+            }
+            (Err(error), _) => return Err(error).context(name),
+        }
+    }
+    Ok(doors)
+}
+
+fn house_settings(settings: &Settings, relay: Option<&Relay>) -> HouseSettings {
     let relay_addr = match relay {
         // A wildcard is where the relay listens, not where one sends to.
         Some(_) if settings.rtp_addr.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         Some(_) => settings.rtp_addr,
         None => settings.relay_rtp_addr,
     };
-    let any = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
-    let addresses = settings.addr.as_ref().map_or(&any[..], std::slice::from_ref);
-    let ftl = FtlSettings {
-        listen: addresses.iter().map(|&ip| SocketAddr::new(ip, settings.ftl_port)).collect(),
-        media_ports: settings.media_ports.range(),
-        port_rest: settings.port_rest,
+    HouseSettings {
         relay_addr,
-        media_timeout: settings.no_media,
         grace: settings.publisher_grace,
         takeover: if settings.take_over { Takeover::ALLOWED } else { Takeover::WhenSilent },
-        hold: settings.uplink_hold,
-        ..FtlSettings::default()
+        ..HouseSettings::default()
+    }
+}
+
+fn allocator(settings: &Settings, relay: Option<&Relay>) -> Result<Arc<dyn Allocator>> {
+    if let Some(relay) = relay {
+        return Ok(Arc::new(relay.clone()));
+    }
+    let token = match std::fs::read_to_string(&settings.relay_token_file) {
+        Ok(token) => Some(token.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let file = settings.relay_token_file.display();
+            return Err(error).with_context(|| format!("relay_token_file: {file} cannot be read"));
+        }
     };
-    FtlServer::start(ftl, authoriser(settings)?, allocator).context("the FTL ingest cannot start")
+    Ok(Arc::new(HttpAllocator::new(&settings.relay_url, token).context("relay_url")?))
 }
 
 fn authoriser(settings: &Settings) -> Result<Arc<dyn Authoriser>> {
@@ -265,6 +319,9 @@ fn welcome(settings: &Settings, parts: Parts) {
     }
     if parts != Parts::Relay {
         info!("stream to ftl://{host} (control port {})", settings.ftl_port);
+        if let Some(port) = settings.rtmp.number() {
+            info!("or to rtmp://{host}:{port}/live with the same stream key");
+        }
     }
 }
 

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use clap::Parser;
 use heliograph_ingest::ftl::client::{ClientSettings, FtlClient, StreamKey};
 use heliograph_tests::{
-    encoder::{self, AudioOutput, VideoPlan, due},
+    encoder::{self, AudioOutput, RawInput, RtmpPublisher, VideoPlan, due},
     pattern::{self, Painter, SAMPLE_RATE, Stamp},
 };
-use tokio::time::sleep_until;
+use tokio::{io::AsyncWriteExt as _, time::sleep_until};
 
 /// Samples written at once: 10 ms, as sound cards deliver them.
 const RUN: u32 = SAMPLE_RATE / 100;
@@ -31,8 +31,11 @@ struct Args {
     #[arg(long, default_value_t = 8084)]
     port: u16,
     /// Stream key
+    #[arg(long, required_unless_present = "rtmp")]
+    key: Option<String>,
+    /// Publish H.264 and AAC through ffmpeg to this RTMP address instead
     #[arg(long)]
-    key: String,
+    rtmp: Option<String>,
     /// Pixels across
     #[arg(long, default_value_t = 1280)]
     width: u32,
@@ -70,36 +73,18 @@ async fn main() -> anyhow::Result<()> {
         kbit: args.bitrate,
         profile: args.profile.clone(),
     };
+    if let Some(url) = &args.rtmp {
+        return publish_rtmp(&args, &plan, url).await;
+    }
     let (mut raw_video, mut video) = encoder::video(&plan)?;
     let (mut raw_audio, mut audio) = encoder::audio()?;
-    let client =
-        FtlClient::connect(&args.to, args.port, ClientSettings::new(StreamKey::parse(&args.key)?)).await?;
-
-    // Both media begin at one instant: the next whole second that leaves time to start.
-    let wall = wall();
-    let start_wall = Duration::from_secs(wall.as_secs() + 2);
-    let begun = Instant::now() + (start_wall - wall);
-    say(&format!(
-        r#"{{"event":"start","startMs":{},"keyframeIntervalMs":{}}}"#,
-        start_wall.as_millis(),
-        f64::from(args.keyint) * 1000.0 / f64::from(args.fps)
-    ));
-
-    let draw = async {
-        let mut painter = Painter::new(args.width, args.height, args.grain);
-        for number in 0_u64.. {
-            sleep_until(due(begun, number, args.fps).into()).await;
-            let millis = number * 1000 / u64::from(args.fps);
-            let stamp = Stamp { wall_ms: wall_ms(), number: (number & 0xff_ffff) as u32 };
-            raw_video.write(painter.draw(stamp, pattern::flashes(millis))).await?;
-        }
-        anyhow::Ok(())
-    };
+    let key = StreamKey::parse(args.key.as_deref().context("--key")?)?;
+    let client = FtlClient::connect(&args.to, args.port, ClientSettings::new(key)).await?;
+    let begun = begin(&args);
+    let draw = draw(&args, begun, &mut raw_video);
     let sound = async {
         for run in 0_u64.. {
-            // Samples exist when their time is over.
-            sleep_until(due(begun, run + 1, SAMPLE_RATE / RUN).into()).await;
-            raw_audio.write(&pattern::samples(run * u64::from(RUN), RUN as usize)).await?;
+            raw_audio.write(&samples(begun, run).await).await?;
         }
         anyhow::Ok(())
     };
@@ -138,6 +123,56 @@ async fn main() -> anyhow::Result<()> {
     }
     client.disconnect().await;
     Ok(())
+}
+
+/// Through ffmpeg, which sends as it sees fit.
+async fn publish_rtmp(args: &Args, plan: &VideoPlan, url: &str) -> anyhow::Result<()> {
+    let (mut raw_video, mut raw_audio, mut ffmpeg) = RtmpPublisher::start(plan, url).await?;
+    let begun = begin(args);
+    say(r#"{"event":"live"}"#);
+    let sound = async {
+        for run in 0_u64.. {
+            raw_audio.write_all(&samples(begun, run).await).await?;
+        }
+        anyhow::Ok(())
+    };
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        outcome = draw(args, begun, &mut raw_video) => outcome.context("drawing"),
+        outcome = sound => outcome.context("sounding"),
+        outcome = ffmpeg.ended() => outcome,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Both media begin at one instant: the next whole second that leaves time to start.
+fn begin(args: &Args) -> Instant {
+    let wall = wall();
+    let start_wall = Duration::from_secs(wall.as_secs() + 2);
+    say(&format!(
+        r#"{{"event":"start","startMs":{},"keyframeIntervalMs":{}}}"#,
+        start_wall.as_millis(),
+        f64::from(args.keyint) * 1000.0 / f64::from(args.fps)
+    ));
+    Instant::now() + (start_wall - wall)
+}
+
+/// Draws picture after picture when its time has come.
+async fn draw(args: &Args, begun: Instant, raw_video: &mut RawInput) -> anyhow::Result<()> {
+    let mut painter = Painter::new(args.width, args.height, args.grain);
+    for number in 0_u64.. {
+        sleep_until(due(begun, number, args.fps).into()).await;
+        let millis = number * 1000 / u64::from(args.fps);
+        let stamp = Stamp { wall_ms: wall_ms(), number: (number & 0xff_ffff) as u32 };
+        raw_video.write(painter.draw(stamp, pattern::flashes(millis))).await?;
+    }
+    Ok(())
+}
+
+/// The samples of one run. They exist when their time is over.
+async fn samples(begun: Instant, run: u64) -> Vec<u8> {
+    sleep_until(due(begun, run + 1, SAMPLE_RATE / RUN).into()).await;
+    pattern::samples(run * u64::from(RUN), RUN as usize)
 }
 
 /// Sends the pictures up to a time; all of them without one.

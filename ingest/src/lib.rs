@@ -1,15 +1,20 @@
 //! Publishers come in.
 //!
-//! A *door* speaks a protocol of publishers ([`ftl`] today) and forwards their media as plain RTP to the relay on
-//! loopback. It asks an [`auth::Authoriser`] who may publish and the relay's
+//! A *door* speaks a protocol of publishers ([`ftl`], [`rtmp`]) and forwards their media as plain RTP to the relay on
+//! loopback. Behind all doors is the [`house`]: it asks an [`auth::Authoriser`] who may publish and the relay's
 //! [`Allocator`](heliograph_relay::allocation::Allocator) where to send to. Doors know the relay's allocation types
 //! and nothing of viewers.
 
 pub mod allocator;
 pub mod auth;
 pub mod ftl;
+pub mod house;
+pub mod outlet;
+pub mod rtmp;
 mod secret;
+mod tcp;
 #[cfg(test)]
 mod test_support;
+mod transcode;
 
 pub use secret::{BadSecret, Secret};

@@ -17,9 +17,10 @@ use heliograph_ingest::{
         WsAuthoriserSettings, digest,
     },
     ftl::{
-        FtlServer, FtlSettings,
+        FtlServer,
         client::{ClientError, ClientSettings, FtlClient, StreamKey},
     },
+    house::{House, HouseSettings},
 };
 use serde_json::Value;
 use support::*;
@@ -149,8 +150,9 @@ async fn a_token_is_sent_and_its_absence_is_no_yes() {
 /// A whole publication through the FTL door.
 async fn publish(service: &Service, authoriser: Arc<dyn Authoriser>) {
     let relay = FakeRelay::new();
-    let settings = FtlSettings { metadata_interval: Duration::from_millis(300), ..settings() };
-    let server = FtlServer::start(settings, authoriser, relay.clone()).unwrap();
+    let house = HouseSettings { metadata_interval: Duration::from_millis(300), ..HouseSettings::default() };
+    let house = House::new(house, authoriser, relay.clone());
+    let server = FtlServer::start(settings(), house).unwrap();
     let port = server.local_addrs()[0].port();
     let connect = |key: &str| {
         let settings = ClientSettings::new(StreamKey::parse(key).unwrap());

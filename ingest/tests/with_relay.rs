@@ -6,9 +6,12 @@ mod support;
 use std::{net::Ipv4Addr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use heliograph_ingest::ftl::{
-    FtlServer, FtlSettings,
-    client::{ClientSettings, FtlClient, SpeedTestPlan, StreamKey},
+use heliograph_ingest::{
+    ftl::{
+        FtlServer,
+        client::{ClientSettings, FtlClient, SpeedTestPlan, StreamKey},
+    },
+    house::{House, HouseSettings},
 };
 use heliograph_media::MediaKind;
 use heliograph_relay::{Relay, RelaySettings, StreamSnapshot, StreamState};
@@ -63,9 +66,9 @@ async fn a_publisher_and_its_restart_are_one_stream_of_the_relay() {
         ..RelaySettings::default()
     })
     .unwrap();
-    let settings = FtlSettings { grace: Duration::from_secs(5), ..settings() };
-    let authoriser = FakeAuthoriser::new("secret");
-    let server = FtlServer::start(settings, authoriser, Arc::new(relay.clone())).unwrap();
+    let house = HouseSettings { grace: Duration::from_secs(5), ..HouseSettings::default() };
+    let house = House::new(house, FakeAuthoriser::new("secret"), Arc::new(relay.clone()));
+    let server = FtlServer::start(settings(), Arc::clone(&house)).unwrap();
     let ftl_port = server.local_addrs()[0].port();
     let stream = || relay.stream_by_channel("c5");
 
@@ -91,7 +94,7 @@ async fn a_publisher_and_its_restart_are_one_stream_of_the_relay() {
 
     // Nobody takes over from one who is sending; after a DISCONNECT and the grace time the stream ends.
     second.disconnect().await;
-    server.shutdown(Duration::from_secs(5)).await;
+    house.shutdown(Duration::from_secs(5)).await;
     eventually("the end", || stream().is_none().then_some(())).await;
     relay.shutdown(Duration::from_secs(2)).await;
 }

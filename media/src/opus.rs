@@ -64,12 +64,54 @@ pub fn duration(payload: &[u8]) -> Option<Duration> {
     Toc::parse(payload).map(Toc::duration)
 }
 
+/// Silence that lasts as long as `payload` does, to stand in its place; `None` when that is no Opus packet. Decoders do not
+/// conceal it, as they would a packet that is missing.
+#[must_use]
+pub fn silence_like(payload: &[u8]) -> Option<Vec<u8>> {
+    let toc = Toc::parse(payload)?;
+    let duration = toc.duration().as_micros();
+    // CELT, full band, in the longest frame that fits a whole number of times.
+    let (config, frame) = [(31_u8, 20_000), (30, 10_000), (29, 5_000), (28, 2_500)]
+        .into_iter()
+        .find(|(_, frame)| duration.is_multiple_of(*frame))?;
+    let frames = u8::try_from(duration / frame).ok()?;
+    let first = config << 3 | u8::from(toc.stereo) << 2;
+    Some(if frames == 1 {
+        [&[first], SILENT_FRAME].concat()
+    } else {
+        // Code 3: a count, and that many frames of one size (RFC 6716 section 3.2.5).
+        [&[first | 3, frames], SILENT_FRAME.repeat(frames.into()).as_slice()].concat()
+    })
+}
+
+/// A CELT frame that sets its silence flag (RFC 6716 section 4.3).
+const SILENT_FRAME: &[u8] = &[0xff, 0xfe];
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::ClockRate;
+
+    #[test]
+    fn silence_lasts_as_long() {
+        for payload in [
+            &[0xfc, 1, 2][..],               // 20 ms, stereo
+            &[0xf4, 1],                      // 10 ms, stereo
+            &[0xe0, 1],                      // 2.5 ms
+            &[0x18, 1],                      // SILK, 60 ms
+            &[0xfd, 1, 2],                   // 2 frames of 20 ms
+            &[0xff, 0x06, 1, 1, 1, 1, 1, 1], // 6 frames of 20 ms
+            &[0xe3, 0x05, 1, 1, 1, 1, 1],    // 5 frames of 2.5 ms
+        ] {
+            let silence = silence_like(payload).unwrap_or_default();
+            assert_eq!(duration(&silence), duration(payload), "{payload:02x?}");
+            assert_eq!(Toc::parse(&silence).map(|toc| toc.stereo), Toc::parse(payload).map(|toc| toc.stereo));
+        }
+        assert_eq!(silence_like(&[0xfc, 1, 2]).as_deref(), Some(&[0xfc, 0xff, 0xfe][..]));
+        assert_eq!(silence_like(&[]), None);
+    }
 
     #[test]
     fn known_packets() {

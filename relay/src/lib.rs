@@ -42,6 +42,7 @@ mod stream;
 mod sys;
 mod viewer;
 mod viewers;
+mod warning;
 mod worker;
 
 pub use allocation::{
@@ -63,4 +64,5 @@ pub use settings::{AnnouncedAddress, RelaySettings};
 pub use stream::{StreamSnapshot, StreamState, TrackSnapshot};
 pub use viewer::ViewerId;
 pub use viewers::{ViewerEvent, ViewerHandle, WatchError, WatchRequest};
+pub use warning::Warning;
 pub use worker::stats::WorkerSnapshot;

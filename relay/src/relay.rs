@@ -133,6 +133,24 @@ impl Relay {
         self.inner.streams.by_channel(channel).map(|stream| stream.snapshot())
     }
 
+    /// Gives the stream of a channel another title, or none. `false` when the channel is off the air.
+    #[expect(clippy::must_use_candidate, reason = "done either way")]
+    pub fn rename(&self, channel: &str, name: Option<&str>) -> bool {
+        let Some(stream) = self.inner.streams.by_channel(channel) else { return false };
+        stream.rename(name.map(|name| name.chars().take(MAX_NAME).collect()));
+        self.inner.streams.changed();
+        true
+    }
+
+    /// Viewers of the channel get silence instead of the sound, or the sound again. `false` when it is off the air.
+    #[expect(clippy::must_use_candidate, reason = "done either way")]
+    pub fn mute(&self, channel: &str, muted: bool) -> bool {
+        let Some(stream) = self.inner.streams.by_channel(channel) else { return false };
+        stream.mute(muted);
+        self.inner.streams.changed();
+        true
+    }
+
     /// Changes whenever a stream appears, goes away, comes back or ends, or its coding or its warnings change,
     /// so that one can read [`Relay::streams`] again.
     #[must_use]

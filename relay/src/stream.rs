@@ -14,7 +14,7 @@ use heliograph_media::{Codec, MediaKind};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
-use crate::{ChannelName, CloseReason, CodecParameters, StreamId, Track, TrackDescription};
+use crate::{ChannelName, CloseReason, CodecParameters, StreamId, Track, TrackDescription, Warning};
 
 /// Whether media flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -50,8 +50,11 @@ pub struct StreamSnapshot {
     pub tracks: Vec<TrackSnapshot>,
     /// Connected viewers.
     pub viewers: u32,
-    /// What the streamer should know, as sentences.
-    pub warnings: Vec<String>,
+    /// Viewers get silence instead of the sound.
+    pub muted: bool,
+    /// What the streamer should know.
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
     /// Datagrams that were not taken, by cause.
     pub refused: BTreeMap<&'static str, u64>,
 }
@@ -79,6 +82,10 @@ pub struct TrackSnapshot {
     pub packets: u64,
     /// Missing for good since the stream began.
     pub lost: u64,
+    /// Between the last two keyframes, in milliseconds.
+    pub keyframe_interval_ms: Option<u64>,
+    /// How much slower than ours the encoder's clock runs, in parts per million, when it can be told.
+    pub drift_ppm: Option<i32>,
     /// Refused since the stream began, whatever the cause.
     pub malformed: u64,
 }
@@ -89,7 +96,7 @@ pub(crate) struct Report {
     pub(crate) state: StreamState,
     pub(crate) tracks: Vec<TrackSnapshot>,
     pub(crate) parameters: [Option<CodecParameters>; 2],
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) refused: BTreeMap<&'static str, u64>,
 }
 
@@ -103,12 +110,16 @@ pub(crate) struct LiveStream {
     /// What can change while it lives: an ingest that comes back may describe it anew.
     described: Mutex<Described>,
     report: Mutex<Report>,
+    /// Codes of the warnings that the log has.
+    logged: Mutex<Vec<&'static str>>,
     /// Connected viewers: written by the egress side, read by everyone.
     pub(crate) viewers: AtomicU32,
     /// A keyframe is wanted; taken by the inlet.
     keyframe_wanted: AtomicBool,
     /// The publisher has been seen to answer such wishes.
     pub(crate) answers_keyframe_requests: AtomicBool,
+    /// Viewers get silence instead of the sound.
+    pub(crate) muted: AtomicBool,
     /// Wakes the inlet for a wish or for its end.
     pub(crate) wake: Notify,
     ending: Mutex<Option<CloseReason>>,
@@ -141,6 +152,8 @@ impl LiveStream {
             permanent,
             described: Mutex::new(Described { channel, name, tracks: tracks.into() }),
             report: Mutex::default(),
+            logged: Mutex::default(),
+            muted: AtomicBool::new(false),
             viewers: AtomicU32::new(0),
             keyframe_wanted: AtomicBool::new(false),
             answers_keyframe_requests: AtomicBool::new(false),
@@ -190,8 +203,28 @@ impl LiveStream {
         let mut present = lock(&self.report);
         let news = (present.state, &present.parameters, &present.warnings)
             != (report.state, &report.parameters, &report.warnings);
+        self.log_new(&report.warnings);
         *present = report;
         news
+    }
+
+    /// Each kind of warning is logged once in the life of a stream.
+    fn log_new(&self, warnings: &[Warning]) {
+        if warnings.is_empty() {
+            return;
+        }
+        let mut logged = lock(&self.logged);
+        for warning in warnings {
+            if !logged.contains(&warning.code()) {
+                logged.push(warning.code());
+                let channel = lock(&self.described).channel.clone();
+                tracing::warn!(
+                    channel = channel.as_ref().map(ChannelName::as_str),
+                    port = self.port,
+                    "{warning}"
+                );
+            }
+        }
     }
 
     /// An ingest asked again for this stream.
@@ -203,6 +236,17 @@ impl LiveStream {
         described.tracks = tracks.into();
         drop(described);
         self.allocations.fetch_add(1, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// Another title.
+    pub(crate) fn rename(&self, name: Option<String>) {
+        lock(&self.described).name = name;
+    }
+
+    /// Silence, or sound again.
+    pub(crate) fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
@@ -229,6 +273,7 @@ impl LiveStream {
             permanent: self.permanent,
             tracks: report.tracks,
             viewers: self.viewers.load(Ordering::Relaxed),
+            muted: self.muted.load(Ordering::Relaxed),
             warnings: report.warnings,
             refused: report.refused,
         }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, request::Parts},
+    http::{Extensions, HeaderMap, request::Parts},
 };
 use std::{convert::Infallible, sync::Arc};
 
@@ -33,14 +33,25 @@ impl FromRequestParts<Arc<App>> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        let ends = parts.extensions.get::<ConnectionAddresses>();
-        let remote = ends
-            .map(|ends| ends.remote)
-            .or_else(|| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0))
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
-        let local = ends.map(|ends| ends.local.ip().to_canonical());
-        Ok(seen_through(&app.settings.trusted_proxies, remote, local, &parts.headers))
+        Ok(client(&app.settings.trusted_proxies, &parts.extensions, &parts.headers))
     }
+}
+
+/// The address of the person behind a request, as far as trusted proxies tell it: for routers that the program serves
+/// beside ours. Unspecified when the request carries no [`ConnectionAddresses`].
+#[must_use]
+pub fn client_ip(trusted_proxies: &[IpAddr], extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+    client(trusted_proxies, extensions, headers).ip
+}
+
+fn client(trusted: &[IpAddr], extensions: &Extensions, headers: &HeaderMap) -> Client {
+    let ends = extensions.get::<ConnectionAddresses>();
+    let remote = ends
+        .map(|ends| ends.remote)
+        .or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0))
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
+    let local = ends.map(|ends| ends.local.ip().to_canonical());
+    seen_through(trusted, remote, local, headers)
 }
 
 /// Walks `X-Forwarded-For` from the right for as long as trusted proxies wrote it.

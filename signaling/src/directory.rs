@@ -9,12 +9,14 @@ use std::{
 
 use bytes::Bytes;
 use heliograph_media::MediaKind;
-use heliograph_relay::{StreamId, StreamSnapshot, StreamState, TrackSnapshot};
+use heliograph_relay::{StreamId, StreamSnapshot, StreamState, TrackSnapshot, Warning};
 use tokio::sync::watch;
 
 use crate::{
     backend::Backend,
-    messages::{ChannelState, StateChange, StreamEntry, StreamsDocument, TrackEntry, TrackKind},
+    messages::{
+        ChannelState, StateChange, StreamEntry, StreamsDocument, TrackEntry, TrackKind, WarningEntry,
+    },
 };
 
 /// A document of counts may be this old: it bounds what asking for it costs.
@@ -171,8 +173,12 @@ fn entry(stream: StreamSnapshot) -> StreamEntry {
         viewers: stream.viewers,
         bitrate_bps: tracks.iter().map(|track| track.bitrate_bps).sum(),
         tracks,
-        warnings: stream.warnings,
+        warnings: stream.warnings.iter().map(warning).collect(),
     }
+}
+
+fn warning(warning: &Warning) -> WarningEntry {
+    WarningEntry { code: warning.code().to_owned(), message: warning.to_string() }
 }
 
 fn track(track: &TrackSnapshot) -> TrackEntry {
@@ -188,6 +194,7 @@ fn track(track: &TrackSnapshot) -> TrackEntry {
         width: track.width,
         height: track.height,
         fps: track.fps.filter(|fps| fps.is_finite()),
+        keyframe_interval_ms: track.keyframe_interval_ms,
         bitrate_bps: track.bitrate_bps,
     }
 }

@@ -217,8 +217,18 @@ pub struct StreamEntry {
     pub bitrate_bps: u64,
     /// Video first.
     pub tracks: Vec<TrackEntry>,
-    /// What the streamer should change, in words (B-frames, a long keyframe interval, loss on the uplink).
-    pub warnings: Vec<String>,
+    /// What the streamer should change, most urgent first.
+    pub warnings: Vec<WarningEntry>,
+}
+
+/// One thing that a streamer should change, in `StreamEntry`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct WarningEntry {
+    /// A short stable word for programs (`b_frames`, `keyframe_interval`, ...).
+    pub code: String,
+    /// A sentence for people: what is wrong, and what to change where.
+    pub message: String,
 }
 
 /// One track in `StreamEntry`.
@@ -237,6 +247,9 @@ pub struct TrackEntry {
     pub height: Option<u32>,
     /// Pictures per second.
     pub fps: Option<f64>,
+    /// Between the last two keyframes, in milliseconds.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub keyframe_interval_ms: Option<u64>,
     /// Bits per second of payload.
     #[cfg_attr(test, ts(type = "number"))]
     pub bitrate_bps: u64,

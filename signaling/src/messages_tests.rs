@@ -3,78 +3,37 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use heliograph_typescript::Declarations;
 use serde_json::{Value, json};
-use std::{env, fs, path::Path};
-use ts_rs::{Config, TS};
-
-const HEADER: &str = "\
-// Generated from signaling/src/messages.rs: do not edit.
-// After a change there: HELIOGRAPH_UPDATE_MESSAGES=1 cargo test -p heliograph-signaling messages
-/* eslint-disable */
-
-";
-
-/// A declaration with its comment, as it stands in the generated file: fields indented, short comments on a line.
-fn declaration<T: TS>(config: &Config) -> String {
-    let comments = |text: &str| text.replace("/**\n * ", "/** ").replace("\n */\n", " */\n");
-    let body = comments(&T::decl(config)).replace(", };", ",\n};");
-    let body = body
-        .lines()
-        .enumerate()
-        .map(|(at, line)| match line.trim_end() {
-            "};" => "};".to_owned(),
-            first if at == 0 => first.to_owned(),
-            field => format!("  {field}"),
-        })
-        .collect::<Vec<_>>()
-        .join("\n");
-    format!("{}export {body}\n\n", comments(&T::docs().unwrap_or_default()))
-}
-
-fn typescript() -> String {
-    let config = Config::new();
-    let mut out = String::from(HEADER);
-    macro_rules! declare { ($($name:ty),* $(,)?) => { $(out.push_str(&declaration::<$name>(&config));)* } }
-    declare!(
-        ServerMessage,
-        ViewerMessage,
-        SessionDescription,
-        SdpKind,
-        IceCandidate,
-        ViewerCount,
-        PlayoutWish,
-        PlayoutRange,
-        ClockQuestion,
-        ClockAnswer,
-        StateChange,
-        ChannelState,
-        Notice,
-        StreamsDocument,
-        StreamEntry,
-        TrackEntry,
-        TrackKind,
-        PageConfig,
-        IceServer,
-        Branding,
-        BrandLogo,
-        Corner,
-        Problem,
-    );
-    format!("{}\n", out.trim_end())
-}
 
 #[test]
 fn the_generated_typescript_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/src/core/messages.ts");
-    let wanted = typescript();
-    if env::var_os("HELIOGRAPH_UPDATE_MESSAGES").is_some() {
-        fs::write(&path, &wanted).unwrap();
-    }
-    let present = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        present == wanted,
-        "web/src/core/messages.ts is out of date: run this test with HELIOGRAPH_UPDATE_MESSAGES=1"
-    );
+    Declarations::of("signaling/src/messages.rs", env!("CARGO_PKG_NAME"))
+        .and::<ServerMessage>()
+        .and::<ViewerMessage>()
+        .and::<SessionDescription>()
+        .and::<SdpKind>()
+        .and::<IceCandidate>()
+        .and::<ViewerCount>()
+        .and::<PlayoutWish>()
+        .and::<PlayoutRange>()
+        .and::<ClockQuestion>()
+        .and::<ClockAnswer>()
+        .and::<StateChange>()
+        .and::<ChannelState>()
+        .and::<Notice>()
+        .and::<StreamsDocument>()
+        .and::<StreamEntry>()
+        .and::<TrackEntry>()
+        .and::<WarningEntry>()
+        .and::<TrackKind>()
+        .and::<PageConfig>()
+        .and::<IceServer>()
+        .and::<Branding>()
+        .and::<BrandLogo>()
+        .and::<Corner>()
+        .and::<Problem>()
+        .check(concat!(env!("CARGO_MANIFEST_DIR"), "/../web/src/core/messages.ts"));
 }
 
 #[track_caller]

@@ -270,9 +270,12 @@ mod tests {
                 bitrate_bps: 2_500_000,
                 packets: 7,
                 lost: 1,
+                keyframe_interval_ms: None,
+                drift_ppm: None,
                 malformed: 0,
             }],
             viewers: 3,
+            muted: false,
             warnings: Vec::new(),
             refused: BTreeMap::from([("duplicate", 2)]),
         }

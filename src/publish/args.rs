@@ -4,13 +4,16 @@ use std::{num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-/// Publish a test picture, a file or live RTP to an FTL server.
+/// Publish a test picture, a file or live RTP over FTL, or the first two over RTMP.
 #[derive(Debug, Clone, Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).multiple(true).args(["test_picture", "file", "rtp_video", "rtp_audio"])))]
 pub(crate) struct PublishArgs {
     /// Host name or address of the FTL server
-    #[arg(long, value_name = "HOST")]
-    pub(crate) to: String,
+    #[arg(long, value_name = "HOST", required_unless_present = "rtmp", conflicts_with = "rtmp")]
+    pub(crate) to: Option<String>,
+    /// Publish over RTMP instead, to an address such as rtmp://host/live (or rtmps://); the key is appended
+    #[arg(long, value_name = "URL", conflicts_with_all = ["rtp_video", "rtp_audio", "peak", "speed_test", "lose_every"])]
+    pub(crate) rtmp: Option<String>,
     /// Its control port
     #[arg(long, default_value_t = 8084, value_name = "PORT")]
     pub(crate) port: u16,
@@ -70,7 +73,8 @@ impl PublishArgs {
     /// The test picture with everything at its default, reconnecting for ever.
     pub(crate) fn test_picture(to: String, port: u16, key: String) -> Self {
         Self {
-            to,
+            to: Some(to),
+            rtmp: None,
             port,
             key,
             test_picture: true,
@@ -89,6 +93,11 @@ impl PublishArgs {
             retry: true,
             lose_every: None,
         }
+    }
+
+    /// The FTL server.
+    pub(crate) fn host(&self) -> &str {
+        self.to.as_deref().unwrap_or_default()
     }
 
     /// Whether the numbers make sense, with the flag's name when they do not.
@@ -167,6 +176,18 @@ mod tests {
     fn parse(line: &str) -> Result<PublishArgs, String> {
         let words = ["publish", "--to", "::1", "--key", "7-x"].into_iter().chain(line.split_whitespace());
         Line::try_parse_from(words).map(|line| line.publish).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_way_to_one_server() {
+        let parse = |line: &str| {
+            Line::try_parse_from(
+                ["publish", "--key", "7-x", "--test-picture"].into_iter().chain(line.split(' ')),
+            )
+        };
+        assert!(parse("--to host").is_ok() && parse("--rtmp rtmp://host/live").is_ok());
+        assert!(parse("--to host --rtmp rtmp://host/live").is_err() && parse("--loop").is_err());
+        assert!(parse("--rtmp rtmp://host/live --speed-test").is_err());
     }
 
     #[test]

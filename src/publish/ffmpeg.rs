@@ -37,7 +37,7 @@ pub(super) struct Ffmpeg {
     /// Opus as RTP, unless the source has none.
     pub(super) audio: Option<UnixDatagram>,
     complaints: Arc<Mutex<VecDeque<String>>>,
-    _folder: Folder,
+    _folder: Option<Folder>,
 }
 
 /// One output of ffmpeg: which stream, and how it is encoded.
@@ -65,24 +65,17 @@ impl Ffmpeg {
         };
         let video = output(video, "video", "96")?;
         let audio = output(audio, "audio", "97")?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(missing("ffmpeg"))?;
-        let complaints = Arc::new(Mutex::new(VecDeque::new()));
-        if let Some(stderr) = child.stderr.take() {
-            let complaints = complaints.clone();
-            tokio::spawn(async move {
-                let mut lines = BufReader::new(stderr).lines();
-                while let Ok(Some(line)) = lines.next_line().await {
-                    tracing::debug!(%line, "ffmpeg");
-                    let mut kept = complaints.lock().unwrap_or_else(PoisonError::into_inner);
-                    if kept.len() == KEPT_LINES {
-                        kept.pop_front();
-                    }
-                    kept.push_back(line);
-                }
-            });
-        }
-        Ok(Self { child, video, audio, complaints, _folder: folder })
+        let (child, complaints) = spawn(command)?;
+        Ok(Self { child, video, audio, complaints, _folder: Some(folder) })
+    }
+
+    /// Starts `ffmpeg <inputs> <outputs> -f flv <address>`, which sends by itself.
+    pub(super) fn start_rtmp(inputs: &[String], outputs: &[String], address: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-hide_banner", "-loglevel", "error"]).args(inputs).args(outputs);
+        command.args(["-flush_packets", "1", "-f", "flv", address]);
+        let (child, complaints) = spawn(command)?;
+        Ok(Self { child, video: None, audio: None, complaints, _folder: None })
     }
 
     /// Waits for the end of the process: an error with ffmpeg's own words unless it ended by itself, content.
@@ -95,6 +88,28 @@ impl Ffmpeg {
         let words: Vec<_> = kept.iter().map(String::as_str).collect();
         bail!("ffmpeg failed ({status}): {}", words.join("; "))
     }
+}
+
+/// The process, and the last of what it complains about.
+fn spawn(mut command: Command) -> anyhow::Result<(Child, Arc<Mutex<VecDeque<String>>>)> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(missing("ffmpeg"))?;
+    let complaints = Arc::new(Mutex::new(VecDeque::new()));
+    if let Some(stderr) = child.stderr.take() {
+        let complaints = complaints.clone();
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                tracing::debug!(%line, "ffmpeg");
+                let mut kept = complaints.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() == KEPT_LINES {
+                    kept.pop_front();
+                }
+                kept.push_back(line);
+            }
+        });
+    }
+    Ok((child, complaints))
 }
 
 /// What a media file holds.

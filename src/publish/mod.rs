@@ -1,9 +1,11 @@
-//! `heliograph publish`: an FTL publisher for the demo, for tests, and for people without OBS.
+//! `heliograph publish`: a publisher for the demo, for tests, and for people without OBS. Over FTL with the program's own
+//! client, over RTMP with ffmpeg's.
 
 mod args;
 mod ffmpeg;
 mod frames;
 mod recipe;
+mod rtmp;
 mod source;
 
 use std::time::{Duration, Instant};
@@ -52,6 +54,9 @@ pub(crate) async fn publish(args: PublishArgs, stop: impl Future<Output = ()>) -
         plan = Plan::make(&args) => plan?,
         () = &mut stop => return Ok(()),
     };
+    if let Some(url) = &args.rtmp {
+        return rtmp::publish(&args, &plan, url, stop).await;
+    }
     let settings = client_settings(&args, &plan)?;
     let mut source = None;
     let mut wait = FIRST_WAIT;
@@ -92,7 +97,7 @@ async fn session(
     source: &mut Option<Source>,
     mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
 ) -> anyhow::Result<End> {
-    let connecting = FtlClient::connect(&args.to, args.port, settings);
+    let connecting = FtlClient::connect(args.host(), args.port, settings);
     let connected = tokio::select! {
         connected = connecting => connected,
         () = swallow(source.as_mut()) => unreachable!("swallows for ever"),
@@ -102,7 +107,7 @@ async fn session(
         Ok(client) => client,
         Err(error) => return Ok(End::Failed(error.into())),
     };
-    tracing::info!("live on {}:{}; media goes to {}", args.to, args.port, client.media_addr());
+    tracing::info!("live on {}:{}; media goes to {}", args.host(), args.port, client.media_addr());
     if let Some(result) = client.speed_test() {
         tracing::info!("speed test: {} ({} of {} packets lost)", result.estimate, result.nacked, result.sent);
     }

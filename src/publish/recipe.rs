@@ -55,7 +55,7 @@ pub(super) fn test_picture(args: &PublishArgs) -> Recipe {
     let mut video = words(&["-map", "0:v:0"]);
     video.extend(x264(args, fps.into()));
     let mut audio = words(&["-map", "1:a:0"]);
-    audio.extend(opus(args));
+    audio.extend(sound(args));
     Recipe {
         inputs,
         video: Some(video),
@@ -66,7 +66,7 @@ pub(super) fn test_picture(args: &PublishArgs) -> Recipe {
     }
 }
 
-/// A file at its own pace: H.264 without B-frames and Opus as they are, anything else encoded anew.
+/// A file at its own pace: H.264 without B-frames and Opus (AAC over RTMP) as they are, anything else encoded anew.
 pub(super) fn file(args: &PublishArgs, file: &Path, facts: &FileFacts) -> Recipe {
     let mut inputs = Vec::new();
     if args.repeat {
@@ -92,10 +92,11 @@ pub(super) fn file(args: &PublishArgs, file: &Path, facts: &FileFacts) -> Recipe
         }
         video
     });
-    let copies_audio = facts.audio.as_ref().is_some_and(|facts| facts.codec == "opus");
+    let fits = if args.rtmp.is_some() { "aac" } else { "opus" };
+    let copies_audio = facts.audio.as_ref().is_some_and(|facts| facts.codec == fits);
     let audio = facts.audio.as_ref().map(|_| {
         let mut audio = words(&["-map", "0:a:0"]);
-        audio.extend(if copies_audio { words(&["-c:a", "copy"]) } else { opus(args) });
+        audio.extend(if copies_audio { words(&["-c:a", "copy"]) } else { sound(args) });
         audio
     });
     let start = |facts: Option<&StreamFacts>| {
@@ -128,7 +129,20 @@ fn x264(args: &PublishArgs, fps: f64) -> Vec<String> {
     x264
 }
 
-fn opus(args: &PublishArgs) -> Vec<String> {
+/// Opus over FTL; RTMP as most speak it has AAC.
+fn sound(args: &PublishArgs) -> Vec<String> {
+    if args.rtmp.is_some() {
+        return words(&[
+            "-c:a",
+            "aac",
+            "-ar",
+            "48000",
+            "-ac",
+            "2",
+            "-b:a",
+            &format!("{}k", args.audio_bitrate),
+        ]);
+    }
     let rate = format!("{}k", args.audio_bitrate);
     words(&["-c:a", "libopus", "-ar", "48000", "-ac", "2", "-b:a", &rate, "-frame_duration", "20"])
 }

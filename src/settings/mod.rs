@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use heliograph_ingest::rtmp::{self, BFrames};
 use heliograph_relay::{ChannelName, PlayoutSettings};
 use heliograph_signaling::messages::Branding;
+use options::BFramesOption;
 
 pub(crate) use options::Options;
 pub(crate) use ranges::PortRange;
@@ -56,6 +58,14 @@ pub(crate) struct Settings {
     pub ftl_port: u16,
     /// FTL media ports.
     pub media_ports: PortRange,
+    /// RTMP.
+    pub rtmp: Port,
+    /// RTMP with TLS; only with [`Settings::tls`].
+    pub rtmps: Port,
+    /// What becomes of publishers with B-frames.
+    pub b_frames: BFrames,
+    /// Of Opus made from AAC, kbit/s.
+    pub opus_kbps: u32,
     /// How long a channel waits for its publisher to come back.
     pub publisher_grace: Duration,
     /// Silence after which a publisher is told 408.
@@ -128,6 +138,35 @@ pub(crate) enum Metrics {
     Usual(SocketAddr),
     /// There, or not at all.
     Asked(SocketAddr),
+}
+
+/// A TCP port that a part listens on if it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// None.
+    Off,
+    /// The usual one, if it is free.
+    Usual(u16),
+    /// This one, or the program does not start.
+    Asked(u16),
+}
+
+impl Port {
+    fn new(said: Option<u16>, usual: u16) -> Self {
+        match said {
+            None => Self::Usual(usual),
+            Some(0) => Self::Off,
+            Some(port) => Self::Asked(port),
+        }
+    }
+
+    /// The number, unless it is off.
+    pub(crate) fn number(self) -> Option<u16> {
+        match self {
+            Self::Off => None,
+            Self::Usual(port) | Self::Asked(port) => Some(port),
+        }
+    }
 }
 
 /// Who decides on publishers.
@@ -204,7 +243,6 @@ impl Settings {
             addr: options.addr.as_deref().map(|text| resolve("addr", text)).transpose()?,
             ws_port: options.ws_port.unwrap_or(8080),
             web_port: options.web_port,
-            tls,
             control: match options.control.as_deref() {
                 None => SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
                 Some(text) => text
@@ -226,6 +264,17 @@ impl Settings {
             connections_per_address: options.connections_per_address.unwrap_or(10_000),
             ftl_port: options.ftl_port.unwrap_or(8084),
             media_ports: options.media_ports.unwrap_or(PortRange::known(8100, 8199)),
+            rtmp: Port::new(options.rtmp_port, rtmp::PORT),
+            rtmps: match (Port::new(options.rtmps_port, rtmp::TLS_PORT), &tls) {
+                (Port::Asked(port), None) => bail!("rtmps_port = {port}: TLS needs ssl_cert and ssl_key"),
+                (_, None) => Port::Off,
+                (port, Some(_)) => port,
+            },
+            b_frames: match options.b_frames {
+                None | Some(BFramesOption::Warn) => BFrames::Warn,
+                Some(BFramesOption::Refuse) => BFrames::Refuse,
+            },
+            opus_kbps: options.opus_kbps.unwrap_or(160),
             publisher_grace: seconds(options.publisher_grace_s, 30),
             no_media: seconds(options.no_media_s, 30),
             take_over: options.take_over.unwrap_or(false),
@@ -256,6 +305,7 @@ impl Settings {
                 percent => bail!("max_egress_cpu_percent = {percent}: more than 100"),
             },
             max_pending_per_address: options.max_pending_per_address.unwrap_or(50),
+            tls,
             data,
         })
     }
@@ -281,6 +331,11 @@ impl Settings {
             let seconds = value.as_secs();
             ensure!((low..=high).contains(&seconds), "{name} = {seconds}: outside {low} to {high} seconds");
         }
+        ensure!(
+            (16..=510).contains(&self.opus_kbps),
+            "opus_kbps = {}: outside 16 to 510 kilobits per second",
+            self.opus_kbps
+        );
         let hold = self.uplink_hold.as_millis();
         ensure!(hold <= 2_000, "uplink_hold_ms = {hold}: outside 0 to 2000 milliseconds");
         for (name, value) in [
@@ -307,6 +362,12 @@ impl Settings {
         let mut udp = Vec::new();
         if ingest {
             tcp.push(("ftl_port", self.ftl_port));
+            for (name, port) in [("rtmp_port", self.rtmp), ("rtmps_port", self.rtmps)] {
+                // The usual one gives way.
+                if let Port::Asked(port) = port {
+                    tcp.push((name, port));
+                }
+            }
             udp.push(("media_ports", self.media_ports));
         }
         if relay {

@@ -86,6 +86,18 @@ pub(crate) struct Options {
     /// UDP ports for FTL media, one per stream [default: 8100-8199]
     #[arg(long, env = "HELIOGRAPH_MEDIA_PORTS", value_name = "A-B", help_heading = "FTL ingest")]
     pub media_ports: Option<PortRange>,
+    /// TCP port for RTMP: OBS, ffmpeg, phones, hardware encoders; 0 closes the door [default: 1935 if free]
+    #[arg(long, env = "HELIOGRAPH_RTMP_PORT", value_name = "PORT", help_heading = "RTMP ingest")]
+    pub rtmp_port: Option<u16>,
+    /// TCP port for RTMP with TLS, when --ssl-cert is given; 0 closes the door [default: 1936 if free]
+    #[arg(long, env = "HELIOGRAPH_RTMPS_PORT", value_name = "PORT", help_heading = "RTMP ingest")]
+    pub rtmps_port: Option<u16>,
+    /// What becomes of publishers with B-frames, which judder in browsers: warn or refuse [default: warn]
+    #[arg(long, env = "HELIOGRAPH_B_FRAMES", value_name = "WHAT", help_heading = "RTMP ingest")]
+    pub b_frames: Option<BFramesOption>,
+    /// Kilobits per second of the Opus that is made from AAC [default: 160]
+    #[arg(long, env = "HELIOGRAPH_OPUS_KBPS", value_name = "KBPS", help_heading = "RTMP ingest")]
+    pub opus_kbps: Option<u32>,
     /// Seconds a channel waits for its publisher to come back before its viewers are let go [default: 30]
     #[arg(long, env = "HELIOGRAPH_PUBLISHER_GRACE_S", value_name = "SECONDS", help_heading = "FTL ingest")]
     pub publisher_grace_s: Option<u64>,
@@ -197,6 +209,16 @@ pub(crate) struct ChannelOptions {
     pub playout_delay_limit_ms: Option<u64>,
 }
 
+/// `b_frames`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BFramesOption {
+    /// Let through, with a line in the log.
+    Warn,
+    /// Told to turn them off.
+    Refuse,
+}
+
 /// Variables of Project Lightspeed and ITG that stand in for a setting which neither a flag nor a
 /// `HELIOGRAPH_` variable gave. `docs/migrating.md` lists them.
 const COMPATIBLE: &[(&str, Apply)] = &[
@@ -267,7 +289,8 @@ impl Options {
     pub(crate) fn over(self, below: Options) -> Options {
         layer!(self, below, {
             data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, metrics, control_hosts, stream_api_open,
-            ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, publisher_grace_s, no_media_s, take_over,
+            ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, rtmp_port,
+            rtmps_port, b_frames, opus_kbps, publisher_grace_s, no_media_s, take_over,
             uplink_hold_ms, relay_url, relay_rtp_addr, relay_token_file, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,
             idle_timeout_s, port_rest_s, playout_delay_max_ms, playout_delay_limit_ms, max_viewers,

@@ -90,7 +90,8 @@ export async function startServer(path, channels, place = here, flags = []) {
   const out = openSync(log, "w");
   const args = ["serve", "--addr", place.host, "--data", join(folder, "data"), "--keys", keys];
   args.push("--ws-port", `${base}`, "--control", `127.0.0.1:${base + 1}`, "--ftl-port", `${base + 2}`);
-  args.push("--media-ports", range(base + 10, 10), "--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10), ...flags);
+  args.push("--rtmp-port", `${base + 3}`, "--media-ports", range(base + 10, 10), "--rtp-ports", range(base + 30, 10));
+  args.push("--ports", range(base + 50, 10), ...flags);
   const url = `http://${place.host}:${base}`;
   const readLog = () => readFileSync(log, "utf8");
   const run = async () => {
@@ -120,6 +121,7 @@ export async function startServer(path, channels, place = here, flags = []) {
       server = await run();
     },
     ftlPort: base + 2,
+    rtmpPort: base + 3,
     key: (name) => entries.filter((entry) => entry.name === name).map(({ id, secret }) => `${id}-${secret}`)[0],
     log: readLog,
     streams: async () => JSON.parse(await place.get(`${url}/streams`)).streams,
@@ -132,10 +134,11 @@ export async function startServer(path, channels, place = here, flags = []) {
 }
 
 /** A publisher of the pattern; `phase` waits for a moment within a keyframe interval. */
-export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false, bitrate = 2500, grain = 0, place = here } = {}) {
+export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false, rtmp = false, bitrate = 2500, grain = 0, place = here } = {}) {
   const args = ["--to", server.host, "--port", `${server.ftlPort}`, "--key", server.key(channel), "--keyint", `${keyint}`];
   args.push("--fps", `${fps}`, "--width", `${width}`, "--height", `${height}`, "--bitrate", `${bitrate}`, "--grain", `${grain}`);
   if (interleave) args.push("--interleave");
+  if (rtmp) args.push("--rtmp", `rtmp://${server.host}:${server.rtmpPort}/live/${server.key(channel)}`);
   const publisher = start(place, path, args, ["ignore", "pipe", "inherit"]);
   const facts = {};
   await new Promise((live, failed) => {

@@ -16,6 +16,7 @@ mod joining;
 mod load;
 mod pool;
 mod publisher_comes_and_goes;
+mod rtmp;
 mod split;
 mod turn;
 mod viewer_goes;

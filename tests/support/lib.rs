@@ -1,11 +1,13 @@
 //! What the scenarios are made of: the server as a child process, publishers, viewers, and strangers.
 //!
 //! Viewers are other people's implementations on purpose: [`viewer::ws`] is `str0m`, [`viewer::whep`] is
-//! `webrtc`. Publishers use the program's own FTL client, whose bytes are checked beside its code.
+//! `webrtc`. Publishers over FTL use the program's own client, whose bytes are checked beside its code; those over RTMP are
+//! [`ffmpeg`].
 
 pub mod auth_service;
 pub mod clip;
 pub mod encoder;
+pub mod ffmpeg;
 pub mod hostile;
 pub mod link;
 pub mod load;

@@ -8,7 +8,7 @@ use std::{
 use anyhow::bail;
 
 /// Ports of one block.
-const BLOCK: u16 = 60;
+const BLOCK: u16 = 62;
 /// First port that may be used, and the first that may not.
 const RANGE: (u16, u16) = (10_000, 19_900);
 
@@ -65,6 +65,16 @@ impl PortBlock {
     /// Metrics.
     pub fn metrics(self) -> u16 {
         self.base + 9
+    }
+
+    /// RTMP.
+    pub fn rtmp(self) -> u16 {
+        self.base + 60
+    }
+
+    /// RTMP with TLS.
+    pub fn rtmps(self) -> u16 {
+        self.base + 61
     }
 
     /// `count` FTL media ports, as the flag wants them.

@@ -156,6 +156,12 @@ impl Authoriser for KeysFile {
     fn check(&self, attempt: Attempt) -> BoxFuture<'_, Verdict> {
         async move { self.decide(&attempt) }.boxed()
     }
+
+    fn channel_id(&self, channel: &ChannelName) -> Option<u32> {
+        self.reload_if_changed();
+        let state = self.lock();
+        state.channels.iter().find(|(_, known)| known.name == *channel).map(|(&id, _)| id)
+    }
 }
 
 /// What [`KeysFile::add_channel`] added.

@@ -27,6 +27,12 @@ pub trait Authoriser: Send + Sync {
     /// May this publisher publish, and as which channel? Doors give up after [`CHECK_DEADLINE`].
     fn check(&self, attempt: Attempt) -> BoxFuture<'_, Verdict>;
 
+    /// The number of a channel, for doors whose publishers name the channel and show its secret alone. By default a name
+    /// that is a number is that number.
+    fn channel_id(&self, channel: &ChannelName) -> Option<u32> {
+        channel.as_str().parse().ok()
+    }
+
     /// A publisher that was let in now has a port.
     fn started(&self, publication: Publication) -> BoxFuture<'_, ()> {
         drop(publication);
@@ -103,12 +109,24 @@ impl Verdict {
 pub enum Door {
     /// TCP 8084 and a UDP media port.
     Ftl,
+    /// WebRTC, negotiated over HTTP.
+    Whip,
+    /// RTMP and RTMPS.
+    Rtmp,
+    /// SRT.
+    Srt,
+    /// Nobody publishes: a person proves a key to get to the streamer's desk.
+    Studio,
 }
 
 impl fmt::Display for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ftl => "ftl",
+            Self::Whip => "whip",
+            Self::Rtmp => "rtmp",
+            Self::Srt => "srt",
+            Self::Studio => "studio",
         })
     }
 }
@@ -167,6 +185,8 @@ pub struct PublicationMetadata {
     pub lost: u64,
     /// Packets asked for again.
     pub nacks: u64,
+    /// What came but was no media of this stream: the junk of a speed test, packets of others, malformed ones.
+    pub discarded: u64,
     /// What arrived lately.
     pub bitrate_bps: u64,
     /// Between us and the publisher, when measured.
@@ -211,8 +231,14 @@ pub enum EndReason {
     HandshakeTimeout,
     /// No media port was free.
     NoMediaPort,
+    /// It sends what cannot be shown to viewers, such as an unknown codec.
+    UnsupportedMedia,
     /// The relay had no port, or went away.
     RelayUnavailable,
+    /// Too many connections from one address that have not proven a key.
+    TooManyConnections,
+    /// The streamer ended it at the desk, and the channel stays closed for a while.
+    EndedByStreamer,
     /// We are shutting down.
     ServerShutdown,
     /// A fault of ours.
@@ -236,7 +262,10 @@ impl EndReason {
             Self::ProtocolError => "protocol_error",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::NoMediaPort => "no_media_port",
+            Self::UnsupportedMedia => "unsupported_media",
             Self::RelayUnavailable => "relay_unavailable",
+            Self::TooManyConnections => "too_many_connections",
+            Self::EndedByStreamer => "ended_by_streamer",
             Self::ServerShutdown => "server_shutdown",
             Self::Internal => "internal",
         }

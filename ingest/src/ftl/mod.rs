@@ -6,5 +6,5 @@ mod io;
 pub mod media;
 mod settings;
 
-pub use io::{FtlError, FtlServer, SessionSnapshot};
-pub use settings::{FtlSettings, PORT, Takeover};
+pub use io::{FtlError, FtlServer};
+pub use settings::{FtlSettings, PORT};

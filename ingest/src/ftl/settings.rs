@@ -1,7 +1,7 @@
 //! Every knob of the FTL door.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::RangeInclusive,
     time::Duration,
 };
@@ -19,14 +19,8 @@ pub struct FtlSettings {
     /// Receive buffer asked for each media port, bytes. A keyframe comes as a burst of up to 200 packets. The kernel
     /// grants at most `net.core.rmem_max`.
     pub receive_buffer: usize,
-    /// Where the relay's RTP ports are.
-    pub relay_addr: IpAddr,
     /// A connection must prove its key within this time, and again finish its handshake.
     pub handshake_timeout: Duration,
-    /// Connections of one address (IPv6: one /64) that have not proven a key yet.
-    pub unauthenticated_per_address: usize,
-    /// The same for all addresses together.
-    pub unauthenticated_total: usize,
     /// A session from which nothing at all was heard for this long is over. Encoders ping every 25 ms.
     pub silence_timeout: Duration,
     /// A session without a `PING` on its control connection for this long is over. Encoders ping every 5 s and give
@@ -34,19 +28,11 @@ pub struct FtlSettings {
     pub ping_timeout: Duration,
     /// A session that is alive but sends no media for this long is over.
     pub media_timeout: Duration,
-    /// A publisher that returns within this time finds its channel, its relay port and its viewers as it left them.
-    pub grace: Duration,
-    /// Whether a second publisher with the right key may take a channel from one that is sending.
-    pub takeover: Takeover,
-    /// A session without UDP for this long may always be taken over.
-    pub takeover_silence: Duration,
     /// How long packets behind a gap are held for the missing ones. Raising it makes more retransmissions useful and
     /// every loss more visible as a pause. See `ftl::media` for how the round trip counts.
     pub hold: Duration,
     /// Ask the publisher for lost packets. OBS shows each packet asked for as a dropped frame.
     pub nack: bool,
-    /// How often the authoriser hears how a publication is doing.
-    pub metadata_interval: Duration,
 }
 
 impl Default for FtlSettings {
@@ -59,38 +45,14 @@ impl Default for FtlSettings {
             media_ports: 8100..=8199,
             port_rest: Duration::from_secs(10),
             receive_buffer: 4 << 20,
-            relay_addr: Ipv4Addr::LOCALHOST.into(),
             handshake_timeout: Duration::from_secs(10),
-            unauthenticated_per_address: 64,
-            unauthenticated_total: 4096,
             silence_timeout: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(30),
             media_timeout: Duration::from_secs(30),
-            grace: Duration::from_secs(30),
-            takeover: Takeover::WhenSilent,
-            takeover_silence: Duration::from_secs(3),
             hold: Duration::from_millis(150),
             nack: true,
-            metadata_interval: Duration::from_secs(10),
         }
     }
-}
-
-/// What happens when a second publisher proves the key of a channel that is live and sending.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Takeover {
-    /// It is told that the channel is in use.
-    #[default]
-    WhenSilent,
-    /// It gets the channel, at most once per channel in this time. The ousted address is told that the channel is
-    /// in use for as long as the new session lives: OBS reconnects whatever it is told, so two encoders would oust
-    /// each other for ever.
-    Every(Duration),
-}
-
-impl Takeover {
-    /// A take-over once per channel in 60 s.
-    pub const ALLOWED: Self = Self::Every(Duration::from_secs(60));
 }
 
 /// The control port of FTL; clients cannot be told another one.

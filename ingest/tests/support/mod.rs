@@ -17,6 +17,7 @@ use heliograph_ingest::{
     Secret,
     auth::{Attempt, Authoriser, EndReason, Ending, Publication, PublicationMetadata, Verdict, digest},
     ftl::{FtlServer, FtlSettings},
+    house::{House, HouseSettings},
 };
 use heliograph_relay::{AllocateError, Allocation, Allocator, ChannelName, StreamRequest};
 use tokio::{
@@ -232,7 +233,8 @@ pub(crate) fn settings() -> FtlSettings {
 
 /// A server, its relay and its authoriser.
 pub(crate) struct World {
-    pub(crate) server: FtlServer,
+    pub(crate) house: Arc<House>,
+    server: FtlServer,
     pub(crate) relay: Arc<FakeRelay>,
     pub(crate) authoriser: Arc<FakeAuthoriser>,
     pub(crate) addr: SocketAddr,
@@ -240,14 +242,19 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start(settings: FtlSettings) -> Self {
-        Self::with(settings, FakeAuthoriser::new("secret"))
+        Self::with(HouseSettings::default(), settings, FakeAuthoriser::new("secret"))
     }
 
-    pub(crate) fn with(settings: FtlSettings, authoriser: Arc<FakeAuthoriser>) -> Self {
+    pub(crate) fn in_house(house: HouseSettings) -> Self {
+        Self::with(house, settings(), FakeAuthoriser::new("secret"))
+    }
+
+    pub(crate) fn with(house: HouseSettings, settings: FtlSettings, authoriser: Arc<FakeAuthoriser>) -> Self {
         let relay = FakeRelay::new();
-        let server = FtlServer::start(settings, authoriser.clone(), relay.clone()).unwrap();
+        let house = House::new(house, authoriser.clone(), relay.clone());
+        let server = FtlServer::start(settings, Arc::clone(&house)).unwrap();
         let addr = server.local_addrs()[0];
-        Self { server, relay, authoriser, addr }
+        Self { house, server, relay, authoriser, addr }
     }
 }
 

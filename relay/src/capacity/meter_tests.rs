@@ -49,9 +49,12 @@ impl Machine {
                 bitrate_bps: 2_600_000,
                 packets: 0,
                 lost: 0,
+                keyframe_interval_ms: None,
+                drift_ppm: None,
                 malformed: 0,
             }],
             viewers: 0,
+            muted: false,
             warnings: Vec::new(),
             refused: BTreeMap::new(),
         };

@@ -9,8 +9,10 @@ mod gather;
 mod health;
 mod keyframes;
 mod latch;
+mod losses;
 mod output;
 mod reception;
+mod rhythm;
 mod shell;
 #[cfg(test)]
 mod testing;
@@ -26,7 +28,7 @@ use std::{
 
 use bytes::Bytes;
 use heliograph_media::{
-    ClockRate, Ssrc,
+    ClockRate, Codec, Ssrc, opus,
     rtcp::{self, Rtcp},
     rtp::RtpHeader,
 };
@@ -38,6 +40,7 @@ use self::{
     health::Symptoms,
     keyframes::KeyframeRequests,
     latch::Latch,
+    losses::Losses,
     output::Output,
     timeline::Timeline,
     track::{Taken, TrackInlet},
@@ -98,6 +101,8 @@ pub(crate) struct Inlet {
     next_tick: Instant,
     next_reports: Instant,
     pictures: (Instant, u64, Option<f64>),
+    losses: Losses,
+    muted: bool,
     kernel_drops: Option<Instant>,
 }
 
@@ -121,6 +126,8 @@ impl Inlet {
             next_tick: now,
             next_reports: now + REPORTS,
             pictures: (now, 0, None),
+            losses: Losses::new(now),
+            muted: false,
             kernel_drops: None,
         };
         inlet.describe(tracks);
@@ -154,7 +161,11 @@ impl Inlet {
             return inlet.counters.add(Refused::ForeignSource);
         }
         let before = inlet.ssrc();
-        let payload = datagram.slice(header.payload.clone());
+        let mut payload = datagram.slice(header.payload.clone());
+        if self.muted && inlet.codec() == Codec::Opus {
+            // What is no Opus is refused further on.
+            payload = opus::silence_like(&payload).map_or(payload, Bytes::from);
+        }
         let taken = inlet.on_packet(now, &header, payload, &mut self.timeline, &mut self.output);
         if taken == Taken::No {
             return;
@@ -201,6 +212,11 @@ impl Inlet {
         self.keyframes.answered()
     }
 
+    /// Sound becomes silence, until it is unmuted: numbers and times stay, so nobody hears a gap concealed.
+    pub(crate) fn mute(&mut self, muted: bool) {
+        self.muted = muted;
+    }
+
     /// The kernel dropped datagrams of this stream.
     pub(crate) fn on_kernel_drops(&mut self, now: Instant) {
         self.kernel_drops = Some(now);
@@ -234,6 +250,10 @@ impl Inlet {
             }
         }
         self.count_pictures(now);
+        let tracks = self.tracks.iter().flatten();
+        let (packets, lost) =
+            tracks.fold((0, 0), |(packets, lost), track| (packets + track.packets, lost + track.lost));
+        self.losses.look(now, packets, lost);
     }
 
     /// Nothing valid came for the idle time: the stream should close.
@@ -274,7 +294,7 @@ impl Inlet {
             state: self.state,
             tracks: tracks.map(|track| self.track_snapshot(now, track)).collect(),
             parameters: [0, 1].map(|index| self.tracks[index].as_ref().and_then(|t| t.parameters().cloned())),
-            warnings: self.symptoms(now).sentences(
+            warnings: self.symptoms(now).warnings(
                 now,
                 self.settings.ring.keyframe_run_max,
                 self.settings.ring.keyframe_run_bytes,
@@ -416,6 +436,11 @@ impl Inlet {
             bitrate_bps: track.rate.rate(now).as_bps(),
             packets: track.packets,
             lost: track.lost,
+            keyframe_interval_ms: track
+                .rhythm
+                .keyframe_interval()
+                .map(|interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)),
+            drift_ppm: track.rhythm.drift_ppm(),
             malformed: track.counters.malformed(),
         }
     }
@@ -438,7 +463,15 @@ impl Inlet {
                 .and_then(TrackInlet::held_since),
             keyframe: video.filter(|_| flows).and_then(|video| video.keyframe),
             run_bytes: video.filter(|_| flows).map_or(0, |video| video.run_bytes),
+            keyframe_interval: video.filter(|_| flows).and_then(|video| video.rhythm.keyframe_interval()),
             b_frames: video.is_some_and(|video| video.b_frames),
+            profile_level_id: match video.and_then(TrackInlet::parameters) {
+                Some(CodecParameters::H264(parameters)) => Some(parameters.profile_level_id),
+                _ => None,
+            },
+            unsteady: flows && video.is_some_and(|video| video.rhythm.is_unsteady()),
+            drift_ppm: video.filter(|_| flows).and_then(|video| video.rhythm.drift_ppm()),
+            loss_per_mille: self.losses.per_mille(),
             kernel_drops: self
                 .kernel_drops
                 .is_some_and(|dropped| now.saturating_duration_since(dropped) < KERNEL_DROPS),

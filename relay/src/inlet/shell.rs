@@ -139,6 +139,7 @@ impl Shell {
         if self.stream.take_keyframe_wish() {
             self.inlet.request_keyframe(now);
         }
+        self.inlet.mute(self.stream.muted.load(Ordering::Relaxed));
         let dropped = self.stream.kernel_drops.load(Ordering::Relaxed);
         if dropped > self.kernel_drops {
             self.kernel_drops = dropped;

@@ -21,6 +21,7 @@ use super::{
     gate::{Gate, Pending},
     output::Output,
     reception::Reception,
+    rhythm::Rhythm,
     timeline::Timeline,
 };
 use crate::{
@@ -67,6 +68,7 @@ pub(super) struct TrackInlet {
     pub(super) keyframe: Option<Instant>,
     pub(super) run_bytes: usize,
     pub(super) b_frames: bool,
+    pub(super) rhythm: Rhythm,
 }
 
 /// A publisher session on this track.
@@ -131,6 +133,7 @@ impl TrackInlet {
             keyframe: None,
             run_bytes: 0,
             b_frames: false,
+            rhythm: Rhythm::default(),
         }
     }
 
@@ -296,6 +299,7 @@ impl TrackInlet {
         });
         // What was known about the old encoder says nothing about the new one.
         self.b_frames = false;
+        self.rhythm = Rhythm::default();
         self.keyframe = None;
         self.run_bytes = 0;
     }
@@ -384,7 +388,13 @@ impl TrackInlet {
             self.run_bytes = 0;
         }
         self.packets += 1;
-        self.frames += u64::from(frame_start);
+        if frame_start {
+            self.frames += 1;
+            if self.track == Track::Video {
+                let opens_run = keyframe || pending.parts.has(StartParts::SEQUENCE_PARAMETERS);
+                self.rhythm.picture(pending.timestamp, pending.arrival, opens_run);
+            }
+        }
         self.run_bytes = self.run_bytes.saturating_add(pending.payload.len());
         self.rate.add(pending.arrival, pending.payload.len());
         let packet = Packet {

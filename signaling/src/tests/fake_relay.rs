@@ -12,7 +12,7 @@ use heliograph_media::{Codec, MediaKind};
 use heliograph_relay::{
     AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, FeedSink, PlayoutDelay,
     PlayoutSettings, StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent,
-    WatchError, WatchRequest,
+    Warning, WatchError, WatchRequest,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -251,8 +251,9 @@ fn snapshot(id: StreamId, port: u16, channel: Option<&str>, state: StreamState) 
         permanent: false,
         tracks: vec![track(MediaKind::Audio, Codec::Opus), track(MediaKind::Video, Codec::H264)],
         viewers: 2,
+        muted: false,
         refused: Default::default(),
-        warnings: vec!["B-frames: pictures come late".to_owned()],
+        warnings: vec![Warning::BFrames],
     }
 }
 
@@ -269,6 +270,8 @@ fn track(kind: MediaKind, codec: Codec) -> TrackSnapshot {
         bitrate_bps: if video { 2_500_000 } else { 160_000 },
         packets: 10,
         lost: 1,
+        keyframe_interval_ms: None,
+        drift_ppm: None,
         malformed: 0,
     }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use heliograph_media::SeqNo;
 use heliograph_relay::{
-    Capacity, CloseReason, FeedBatch, FeedItem, Packet, StartParts, StreamState, Track, capacity::Limit,
+    Capacity, CloseReason, FeedBatch, FeedItem, Packet, StartParts, StreamState, Track, Warning,
+    capacity::Limit,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
@@ -41,10 +42,10 @@ async fn itg_fault_5_and_capability_bug_m_streams_and_their_ports_can_be_found()
                 "state": "live", "viewers": 2, "bitrate_bps": 2_660_000,
                 "tracks": [
                     {"kind": "video", "codec": "h264", "profile": "4d401f", "width": 1280, "height": 720,
-                        "fps": null, "bitrate_bps": 2_500_000},
+                        "fps": null, "keyframe_interval_ms": null, "bitrate_bps": 2_500_000},
                     {"kind": "audio", "codec": "opus", "profile": null, "width": null, "height": null,
-                        "fps": null, "bitrate_bps": 160_000}],
-                "warnings": ["B-frames: pictures come late"]})
+                        "fps": null, "keyframe_interval_ms": null, "bitrate_bps": 160_000}],
+                "warnings": [{"code": "b_frames", "message": Warning::BFrames.to_string()}]})
         );
     }
 }

@@ -116,8 +116,8 @@ export type StreamEntry = {
   bitrate_bps: number,
   /** Video first. */
   tracks: Array<TrackEntry>,
-  /** What the streamer should change, in words (B-frames, a long keyframe interval, loss on the uplink). */
-  warnings: Array<string>,
+  /** What the streamer should change, most urgent first. */
+  warnings: Array<WarningEntry>,
 };
 
 /** One track in `StreamEntry`. */
@@ -134,8 +134,18 @@ export type TrackEntry = {
   height: number | null,
   /** Pictures per second. */
   fps: number | null,
+  /** Between the last two keyframes, in milliseconds. */
+  keyframe_interval_ms: number | null,
   /** Bits per second of payload. */
   bitrate_bps: number,
+};
+
+/** One thing that a streamer should change, in `StreamEntry`. */
+export type WarningEntry = {
+  /** A short stable word for programs (`b_frames`, `keyframe_interval`, ...). */
+  code: string,
+  /** A sentence for people: what is wrong, and what to change where. */
+  message: string,
 };
 
 /** The kind of a track. */

@@ -19,7 +19,7 @@ export function streamEntry(changes: Partial<StreamEntry> = {}): StreamEntry {
     state: "live",
     viewers: 3,
     bitrate_bps: 4_000_000,
-    tracks: [{ kind: "video", codec: "h264", profile: null, width: 1280, height: 720, fps: 29.97, bitrate_bps: 4_000_000 }],
+    tracks: [{ kind: "video", codec: "h264", profile: null, width: 1280, height: 720, fps: 29.97, keyframe_interval_ms: null, bitrate_bps: 4_000_000 }],
     warnings: [],
     ...changes,
   };

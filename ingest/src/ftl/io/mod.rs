@@ -1,30 +1,24 @@
 //! Sockets, tasks and timers around the machines of [`control`](super::control) and [`media`](super::media).
 
-mod channels;
-mod doorkeeper;
 mod ports;
-mod reports;
 mod session;
 mod shared;
 mod sockets;
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use heliograph_relay::{Allocator, ChannelName};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{FtlSettings, media::MediaHealth};
-use crate::auth::{Authoriser, SessionId};
+use super::FtlSettings;
+use crate::{
+    house::House,
+    tcp::{self, ListenError},
+};
 use session::Session;
 use shared::Shared;
 
-/// The FTL door, open until [`Self::shutdown`] or until it is dropped.
+/// The FTL door, open until its house closes or until it is dropped.
 pub struct FtlServer {
     shared: Arc<Shared>,
     addrs: Vec<SocketAddr>,
@@ -32,36 +26,21 @@ pub struct FtlServer {
 
 impl FtlServer {
     /// Opens the listeners and starts to serve. Needs a tokio runtime.
-    pub fn start(
-        settings: FtlSettings,
-        authoriser: Arc<dyn Authoriser>,
-        allocator: Arc<dyn Allocator>,
-    ) -> Result<Self, FtlError> {
+    pub fn start(settings: FtlSettings, house: Arc<House>) -> Result<Self, FtlError> {
         if settings.media_ports.is_empty() {
             return Err(FtlError::NoMediaPorts);
         }
-        let mut listeners = Vec::new();
-        let mut skipped = None;
-        for &addr in &settings.listen {
-            match sockets::listen(addr) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) if addr.ip().is_unspecified() && lacks_address_family(&error) => {
-                    tracing::warn!(%addr, %error, "this machine lacks an address family; not listening there");
-                    skipped = Some(FtlError::Listen { addr, source: error });
-                }
-                Err(source) => return Err(FtlError::Listen { addr, source }),
-            }
+        if settings.listen.is_empty() {
+            return Err(FtlError::NoListener);
         }
-        if listeners.is_empty() {
-            return Err(skipped.unwrap_or(FtlError::NoListener));
-        }
+        let listeners = tcp::listen_all(&settings.listen)?;
         let mut addrs = Vec::new();
         for listener in &listeners {
             addrs.push(listener.local_addr().map_err(|source| FtlError::Socket { source })?);
         }
-        let shared = Arc::new(Shared::new(settings, authoriser, allocator));
+        let shared = Arc::new(Shared::new(settings, house));
         for listener in listeners {
-            shared.sessions.spawn(accept(Arc::clone(&shared), listener));
+            shared.house.sessions().spawn(accept(Arc::clone(&shared), listener));
         }
         tracing::info!(?addrs, "FTL door is open");
         Ok(Self { shared, addrs })
@@ -72,36 +51,6 @@ impl FtlServer {
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addrs
     }
-
-    /// Who is publishing, and how it goes; at most a second old.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<SessionSnapshot> {
-        let handles: Vec<_> = self.shared.channels().holders().map(|(_, handle)| handle.clone()).collect();
-        let read = |handle: shared::Handle| {
-            handle.snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-        };
-        handles.into_iter().filter_map(read).collect()
-    }
-
-    /// Stops listening, tells every publisher that the server ends (410), gives the relay its ports back and reports
-    /// the ends to the authoriser. What is not done by `deadline` is dropped.
-    pub async fn shutdown(self, deadline: Duration) {
-        let shared = &self.shared;
-        shared.stop.cancel();
-        shared.sessions.close();
-        let work = async {
-            shared.sessions.wait().await;
-            let links = shared.channels().take_links();
-            for link in links {
-                shared.release(link.port).await;
-            }
-            shared.events.close();
-            shared.events.wait().await;
-        };
-        if tokio::time::timeout(deadline, work).await.is_err() {
-            tracing::warn!(?deadline, "the FTL door did not close in time");
-        }
-    }
 }
 
 impl Drop for FtlServer {
@@ -110,38 +59,12 @@ impl Drop for FtlServer {
     }
 }
 
-/// One publisher.
-#[derive(Clone, Debug)]
-pub struct SessionSnapshot {
-    /// The same as in the authoriser's events.
-    pub session: SessionId,
-    /// What it publishes.
-    pub channel: ChannelName,
-    /// The far side of its control connection.
-    pub remote: SocketAddr,
-    /// Since when.
-    pub since: SystemTime,
-    /// The public media port it was told.
-    pub port: u16,
-    /// Where its media goes.
-    pub relay_port: u16,
-    /// The publishing program, as it calls itself.
-    pub vendor: String,
-    /// How its media is doing.
-    pub health: MediaHealth,
-}
-
 /// Why the door cannot open.
 #[derive(Debug, thiserror::Error)]
 pub enum FtlError {
     /// The port is taken, or the address is not ours.
-    #[error("FTL cannot listen on {addr}: {source}")]
-    Listen {
-        /// The one in the settings.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error("FTL {0}")]
+    Listen(#[from] ListenError),
     /// A socket that was just opened does not answer.
     #[error("FTL listener: {source}")]
     Socket {
@@ -154,13 +77,6 @@ pub enum FtlError {
     /// The settings leave no port for media.
     #[error("FTL has no media ports: the range is empty")]
     NoMediaPorts,
-}
-
-fn lacks_address_family(error: &io::Error) -> bool {
-    /// `EAFNOSUPPORT` of Linux; the standard library has no name for it.
-    const ADDRESS_FAMILY_NOT_SUPPORTED: i32 = 97;
-    error.kind() == io::ErrorKind::AddrNotAvailable
-        || error.raw_os_error() == Some(ADDRESS_FAMILY_NOT_SUPPORTED)
 }
 
 async fn accept(shared: Arc<Shared>, listener: TcpListener) {
@@ -181,14 +97,14 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
 }
 
 fn admit(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
-    let Some(place) = shared.enter(remote.ip()) else {
+    let Some(place) = shared.house.enter(remote.ip()) else {
         tracing::debug!(%remote, "too many unauthenticated connections");
         // Fits any fresh socket's buffer; whoever floods us is not worth waiting for.
         let _ = SockRef::from(&stream).send(b"500 too many connections\n");
         return;
     };
     match Session::new(Arc::clone(shared), stream, remote, place) {
-        Ok(session) => drop(shared.sessions.spawn(session.run())),
+        Ok(session) => drop(shared.house.sessions().spawn(session.run())),
         Err(error) => tracing::debug!(%remote, %error, "an FTL connection died at once"),
     }
 }

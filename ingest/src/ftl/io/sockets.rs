@@ -1,33 +1,9 @@
 //! Sockets with the options that each of them needs.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::{io, net::SocketAddr};
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-
-/// A control listener. An IPv6 one takes no IPv4 connections: there is another one for those.
-pub(super) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// Each reply leaves at once and alone; a vanished peer is noticed even when nobody writes.
-pub(super) fn prepare_control(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
-}
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
 
 /// A public media port on the address that the publisher's control connection reached.
 pub(super) fn bind_media(local: SocketAddr, port: u16, receive_buffer: usize) -> io::Result<UdpSocket> {
@@ -43,25 +19,3 @@ pub(super) fn bind_media(local: SocketAddr, port: u16, receive_buffer: usize) ->
     socket.bind(&addr.into())?;
     UdpSocket::from_std(socket.into())
 }
-
-/// The socket that sends RTP and RTCP to one port of the relay, and hears its RTCP from there only.
-pub(super) fn connect_relay(relay: IpAddr, port: u16) -> io::Result<UdpSocket> {
-    let local: IpAddr = match relay {
-        IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(ip) if ip.is_loopback() => Ipv6Addr::LOCALHOST.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket =
-        Socket::new(Domain::for_address(SocketAddr::new(relay, port)), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::new(local, 0).into())?;
-    socket.connect(&SocketAddr::new(relay, port).into())?;
-    UdpSocket::from_std(socket.into())
-}
-
-const BACKLOG: i32 = 1024;
-const KEEPALIVE: Duration = Duration::from_secs(30);
-/// A held-back burst goes out at once.
-const SEND_BUFFER: usize = 1 << 20;

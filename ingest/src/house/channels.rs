@@ -9,7 +9,7 @@ use std::{
 
 use heliograph_relay::ChannelName;
 
-use super::super::Takeover;
+use super::Takeover;
 use crate::auth::SessionId;
 
 /// All channels that have a publisher, or had one a moment ago. `L` is the way to the relay, `S` the way to the

@@ -1,0 +1,73 @@
+//! Publishing over RTMP: ffmpeg speaks it itself.
+
+use std::{pin::Pin, time::Instant};
+
+use anyhow::bail;
+
+use super::{
+    FIRST_WAIT, GOOD_SESSION, LONGEST_WAIT,
+    args::PublishArgs,
+    ffmpeg::Ffmpeg,
+    recipe::{self, Recipe},
+    source::Plan,
+};
+
+/// Publishes until the source is over or `stop` is ready; with `--retry`, again and again.
+pub(super) async fn publish(
+    args: &PublishArgs,
+    plan: &Plan,
+    url: &str,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+) -> anyhow::Result<()> {
+    let recipe = match plan {
+        Plan::TestPicture => recipe::test_picture(args),
+        Plan::File(path, facts) => recipe::file(args, path, facts),
+        Plan::Live { .. } => bail!("--rtmp: RTP is published over FTL only"),
+    };
+    let outputs = outputs(&recipe);
+    let address = format!("{}/{}", url.trim_end_matches('/'), args.key);
+    let mut wait = FIRST_WAIT;
+    loop {
+        let begun = Instant::now();
+        tracing::info!("publishing to {url}");
+        let mut ffmpeg = Ffmpeg::start_rtmp(&recipe.inputs, &outputs, &address)?;
+        let outcome = tokio::select! {
+            outcome = ffmpeg.finished() => outcome,
+            () = stop.as_mut() => return Ok(()),
+        };
+        let Err(error) = outcome else { return Ok(()) };
+        // ffmpeg repeats the address, and the key with it.
+        let error = format!("{error:#}").replace(&args.key, "KEY");
+        if !args.retry {
+            bail!("{error}");
+        }
+        if begun.elapsed() > GOOD_SESSION {
+            wait = FIRST_WAIT;
+        }
+        tracing::warn!("{error}; trying again in {wait:.0?}");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.as_mut() => return Ok(()),
+        }
+        wait = wait.mul_f64(1.5).min(LONGEST_WAIT);
+    }
+}
+
+/// Both media in one file, in which neither is moved to fit the other.
+fn outputs(recipe: &Recipe) -> Vec<String> {
+    recipe.video.iter().chain(&recipe.audio).flatten().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_is_aac_and_pictures_are_without_b_frames() {
+        let mut args = PublishArgs::test_picture("host".into(), 1, "7-x".into());
+        args.rtmp = Some("rtmp://host/live".into());
+        let outputs = outputs(&recipe::test_picture(&args)).join(" ");
+        assert!(outputs.contains("-c:a aac") && outputs.contains("-bf 0"), "{outputs}");
+        assert!(!outputs.contains("libopus"), "{outputs}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Joins the streamer's desk with the house of the publishers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use heliograph_ingest::auth::EndReason;
+use heliograph_ingest::house::{House, PlainKey};
+use heliograph_relay::{ChannelName, Relay};
+use heliograph_signaling::client_ip;
+use heliograph_studio::messages::{Doors, Uplink};
+use heliograph_studio::{NotLetIn, Publishers, RemoteAddress, StudioSettings};
+
+use crate::settings::Settings;
+
+struct Behind(Arc<House>);
+
+impl Publishers for Behind {
+    fn channel_of(
+        &self,
+        remote: SocketAddr,
+        key: &str,
+    ) -> BoxFuture<'_, Result<ChannelName, NotLetIn>> {
+        let key = PlainKey::parse(None, key);
+        async move {
+            self.0.channel_of(remote, key.as_ref()).await.map_err(|refusal| match refusal.reason {
+                EndReason::TooManyConnections => NotLetIn::TooMany,
+                EndReason::Denied => NotLetIn::WrongKey,
+                _ => NotLetIn::NoVerdict,
+            })
+        }
+        .boxed()
+    }
+
+    fn uplink(&self, channel: &ChannelName) -> Option<Uplink> {
+        let publisher = self.0.snapshot().into_iter().find(|publisher| publisher.channel == *channel)?;
+        let figures = publisher.metadata;
+        Some(Uplink {
+            door: publisher.door.to_string(),
+            encoder: format!("{} {}", figures.vendor_name, figures.vendor_version).trim().to_owned(),
+            remote: publisher.remote.ip().to_canonical().to_string(),
+            bitrate_bps: figures.bitrate_bps,
+            lost: figures.lost,
+            requested_again: figures.nacks,
+            round_trip_ms: figures.round_trip.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0),
+        })
+    }
+
+    fn hold(&self, channel: &ChannelName, time: Duration) -> bool {
+        self.0.hold(channel, time)
+    }
+
+    fn open(&self, channel: &ChannelName) {
+        self.0.open(channel);
+    }
+
+    fn held_until(&self, channel: &ChannelName) -> Option<Instant> {
+        self.0.held_until(channel)
+    }
+}
+
+/// `/studio/api`. `doors` are those that publishers can come in by.
+pub(crate) fn router(house: &Arc<House>, relay: &Relay, settings: &Settings, doors: Doors) -> Router {
+    let trusted = settings.trusted_proxies.clone();
+    let desk = StudioSettings { tls: settings.tls.is_some(), doors };
+    let publishers = Arc::new(Behind(Arc::clone(house)));
+    heliograph_studio::router(publishers, Arc::new(relay.clone()), desk).layer(middleware::from_fn(
+        move |mut request: Request, next: Next| {
+            let remote = client_ip(&trusted, request.extensions(), request.headers());
+            request.extensions_mut().insert(RemoteAddress(remote));
+            next.run(request)
+        },
+    ))
+}

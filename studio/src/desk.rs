@@ -1,0 +1,70 @@
+//! The picture of a channel for its streamer, put together from the relay and from the publisher's door.
+
+use std::time::{Instant, UNIX_EPOCH};
+
+use heliograph_media::MediaKind;
+use heliograph_relay::{ChannelName, StreamState, TrackSnapshot};
+
+use crate::{
+    App,
+    messages::{Desk, DeskState, DeskWarning, Medium},
+};
+
+/// How the channel is doing now.
+pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
+    let stream = app.streams.stream(channel);
+    let closed_for_s = app.publishers.held_until(channel).map(|until| {
+        u32::try_from(until.saturating_duration_since(Instant::now()).as_secs() + 1).unwrap_or(u32::MAX)
+    });
+    let mut desk = Desk {
+        channel: channel.to_string(),
+        title: None,
+        doors: app.settings.doors.clone(),
+        state: DeskState::Offline,
+        since_ms: None,
+        closed_for_s,
+        viewers: 0,
+        muted: false,
+        video: None,
+        audio: None,
+        uplink: app.publishers.uplink(channel),
+        warnings: Vec::new(),
+    };
+    let Some(stream) = stream else { return desk };
+    desk.title = stream.name;
+    desk.state = match stream.state {
+        StreamState::Waiting => DeskState::Waiting,
+        StreamState::Live => DeskState::Live,
+        StreamState::Away => DeskState::Away,
+    };
+    let since = stream.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+    desk.since_ms = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    desk.viewers = stream.viewers;
+    desk.muted = stream.muted;
+    for track in &stream.tracks {
+        match track.kind {
+            MediaKind::Video => desk.video = Some(medium(track)),
+            MediaKind::Audio => desk.audio = Some(medium(track)),
+        }
+    }
+    desk.warnings = stream
+        .warnings
+        .iter()
+        .map(|warning| DeskWarning { code: warning.code().to_owned(), message: warning.to_string() })
+        .collect();
+    desk
+}
+
+fn medium(track: &TrackSnapshot) -> Medium {
+    Medium {
+        codec: track.codec.to_string().to_lowercase(),
+        bitrate_bps: track.bitrate_bps,
+        width: track.width,
+        height: track.height,
+        fps: track.fps.filter(|fps| fps.is_finite()),
+        keyframe_interval_ms: track.keyframe_interval_ms,
+        drift_ppm: track.drift_ppm,
+        packets: track.packets,
+        lost: track.lost,
+    }
+}

@@ -1,0 +1,156 @@
+//! What crosses the wire at the desk. `docs/messages.md` explains it to people; the TypeScript twin in
+//! `web/src/core/studioMessages.ts` is generated.
+
+use serde::{Deserialize, Serialize};
+#[cfg(test)]
+use ts_rs::TS;
+
+/// Body of `POST /studio/api/session`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(TS))]
+pub struct SignIn {
+    /// The stream key, as it stands in the encoder.
+    pub key: String,
+}
+
+/// Body of `POST /studio/api/title`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(TS))]
+pub struct NewTitle {
+    /// At most 200 characters; empty for none.
+    pub title: String,
+}
+
+/// Body of `POST /studio/api/muted`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(TS))]
+pub struct Mute {
+    /// Viewers get silence.
+    pub muted: bool,
+}
+
+/// How a channel is doing, for its streamer: `GET /studio/api/desk`, and each event of `/studio/api/events`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Desk {
+    /// The channel.
+    pub channel: String,
+    /// Its title, if any.
+    pub title: Option<String>,
+    /// Where encoders send to.
+    pub doors: Doors,
+    /// What viewers see.
+    pub state: DeskState,
+    /// On the air since, in milliseconds since 1970.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub since_ms: Option<u64>,
+    /// The streamer ended the stream: for so many more seconds encoders are turned away.
+    pub closed_for_s: Option<u32>,
+    /// People watching.
+    pub viewers: u32,
+    /// Viewers get silence.
+    pub muted: bool,
+    /// The picture, as it arrives.
+    pub video: Option<Medium>,
+    /// The sound, as it arrives.
+    pub audio: Option<Medium>,
+    /// The encoder, and the way from there.
+    pub uplink: Option<Uplink>,
+    /// What to change, most urgent first.
+    pub warnings: Vec<DeskWarning>,
+}
+
+/// See [`Desk::state`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(TS))]
+pub enum DeskState {
+    /// Nobody publishes.
+    Offline,
+    /// A publisher was let in; no media yet.
+    Waiting,
+    /// On the air.
+    Live,
+    /// No media for about a second; viewers see the last picture.
+    Away,
+}
+
+/// One medium as it arrives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Medium {
+    /// `h264`, `opus` and so on.
+    pub codec: String,
+    /// Over the last second, bits per second.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bitrate_bps: u64,
+    /// Pixels.
+    pub width: Option<u32>,
+    /// Pixels.
+    pub height: Option<u32>,
+    /// Pictures per second.
+    pub fps: Option<f64>,
+    /// Between the last two keyframes.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub keyframe_interval_ms: Option<u64>,
+    /// How much slower than the server's the encoder's clock runs, in parts per million.
+    pub drift_ppm: Option<i32>,
+    /// Packets since the stream began.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub packets: u64,
+    /// Of those, missing for good.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub lost: u64,
+}
+
+/// Who publishes, and how the way from there is doing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Uplink {
+    /// `ftl`, `whip`, `rtmp` or `srt`.
+    pub door: String,
+    /// The publishing program, as it calls itself; empty when it does not.
+    pub encoder: String,
+    /// Its address.
+    pub remote: String,
+    /// What arrives, bits per second, headers included.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bitrate_bps: u64,
+    /// Packets that never came, since it began.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub lost: u64,
+    /// Packets asked for again.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub requested_again: u64,
+    /// Between the server and the encoder, when measured.
+    pub round_trip_ms: Option<f64>,
+}
+
+/// One thing to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct DeskWarning {
+    /// A short stable word; the same as in `/streams`.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Where encoders send to: ports on the host under which the page was reached, `null` where a door is closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Doors {
+    /// FTL's control port; clients know 8084 only.
+    pub ftl_port: Option<u16>,
+    /// RTMP.
+    pub rtmp_port: Option<u16>,
+    /// RTMP over TLS.
+    pub rtmps_port: Option<u16>,
+    /// SRT.
+    pub srt_port: Option<u16>,
+    /// WHIP, over the port of the page: `/whip/{channel}`.
+    pub whip: bool,
+}
