@@ -12,6 +12,7 @@ mod serve;
 mod settings;
 mod warnings;
 mod web_app;
+mod whip;
 
 use std::process::ExitCode;
 

@@ -20,6 +20,17 @@ pub struct ConnectionAddresses {
     pub local: SocketAddr,
 }
 
+impl ConnectionAddresses {
+    /// The address of the person behind a request, seen through trusted reverse proxies, and the address under which
+    /// they reached this machine: none behind a proxy.
+    #[must_use]
+    pub fn person(self, trusted_proxies: &[IpAddr], headers: &HeaderMap) -> (IpAddr, Option<IpAddr>) {
+        let (remote, local) = (self.remote.ip().to_canonical(), self.local.ip().to_canonical());
+        let Client { ip, local } = seen_through(trusted_proxies, remote, Some(local), headers);
+        (ip, local)
+    }
+}
+
 /// The person behind a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Client {
