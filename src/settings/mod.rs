@@ -86,6 +86,10 @@ pub(crate) struct Settings {
     pub relay_rtp_addr: IpAddr,
     /// Token file for [`Settings::relay_url`].
     pub relay_token_file: PathBuf,
+    /// UDP port for media over WHIP.
+    pub whip_port: Port,
+    /// TCP port for WHIP's requests under `heliograph ingest`.
+    pub whip_http_port: Port,
     /// Keys file.
     pub keys: PathBuf,
     /// Who decides on publishers.
@@ -152,7 +156,7 @@ pub(crate) enum Metrics {
     Asked(SocketAddr),
 }
 
-/// A TCP port that a part listens on if it can.
+/// A port that a part listens on if it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Port {
     /// None.
@@ -178,6 +182,11 @@ impl Port {
             Self::Off => None,
             Self::Usual(port) | Self::Asked(port) => Some(port),
         }
+    }
+
+    /// The port that somebody insists on.
+    fn asked(self) -> Option<u16> {
+        if let Self::Asked(port) = self { Some(port) } else { None }
     }
 }
 
@@ -300,6 +309,8 @@ impl Settings {
             relay_url: options.relay_url.unwrap_or_else(|| "http://127.0.0.1:8081".to_owned()),
             relay_rtp_addr: options.relay_rtp_addr.unwrap_or(Ipv4Addr::LOCALHOST.into()),
             relay_token_file: options.relay_token_file.unwrap_or_else(|| data.join("control.token")),
+            whip_port: Port::new(options.whip_port, heliograph_ingest::whip::PORT),
+            whip_http_port: Port::new(options.whip_http_port, heliograph_ingest::whip::HTTP_PORT),
             keys: options.keys.unwrap_or_else(|| data.join("keys.toml")),
             authority,
             auth_insecure: options.auth_insecure.unwrap_or(false),
@@ -395,6 +406,10 @@ impl Settings {
                 }
             }
             udp.push(("media_ports", self.media_ports));
+            udp.extend(self.whip_port.asked().map(|port| ("whip_port", PortRange::known(port, port))));
+            if !relay {
+                tcp.extend(self.whip_http_port.asked().map(|port| ("whip_http_port", port)));
+            }
         }
         if relay {
             tcp.push(("ws_port", self.ws_port));

@@ -140,6 +140,13 @@ pub(crate) struct Options {
     #[arg(long, env = "HELIOGRAPH_RELAY_TOKEN_FILE", value_name = "FILE", help_heading = "FTL ingest")]
     pub relay_token_file: Option<PathBuf>,
 
+    /// UDP port for media over WHIP; 0: no WHIP [default: 8190 if free]
+    #[arg(long, env = "HELIOGRAPH_WHIP_PORT", value_name = "PORT", help_heading = "WHIP ingest")]
+    pub whip_port: Option<u16>,
+    /// TCP port for WHIP's requests under `heliograph ingest`; `heliograph serve` takes them on --ws-port [default: 8191 if free]
+    #[arg(long, env = "HELIOGRAPH_WHIP_HTTP_PORT", value_name = "PORT", help_heading = "WHIP ingest")]
+    pub whip_http_port: Option<u16>,
+
     /// Channels and their keys, TOML, mode 0600 [default: DATA/keys.toml]
     #[arg(long, env = "HELIOGRAPH_KEYS", value_name = "FILE", help_heading = "Who may publish")]
     pub keys: Option<PathBuf>,
@@ -313,7 +320,8 @@ impl Options {
             data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, metrics, control_hosts, stream_api_open,
             ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, rtmp_port,
             rtmps_port, b_frames, opus_kbps, publisher_grace_s, no_media_s, take_over,
-            max_bitrate_kbps, max_bitrate_patience_s, publisher_networks, uplink_hold_ms, relay_url, relay_rtp_addr, relay_token_file, keys, auth_ws_url, auth_http_url,
+            max_bitrate_kbps, max_bitrate_patience_s, publisher_networks, uplink_hold_ms, relay_url, relay_rtp_addr,
+            relay_token_file, whip_port, whip_http_port, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,
             idle_timeout_s, port_rest_s, playout_delay_max_ms, playout_delay_limit_ms, max_viewers,
             max_egress_cpu_percent, max_pending_per_address, branding, channel,
