@@ -12,6 +12,9 @@ use tower_http::compression::CompressionLayer;
 #[folder = "web/dist"]
 struct Dist;
 
+/// The custom element for pages of other sites.
+const ELEMENT: &str = "heliograph-player.js";
+
 /// Files of the web app, and its first page for every path that is one of its routes.
 pub(crate) fn router() -> Router {
     Router::new().fallback(file).layer(CompressionLayer::new().gzip(true))
@@ -26,11 +29,21 @@ async fn file(request: Request) -> Response {
         return respond(path, &file, &request);
     }
     // A name with a dot was meant as a file, unless it is a channel's; anything else is a route of the page itself.
-    if !path.starts_with("c/") && path.rsplit('/').next().is_some_and(|name| name.contains('.')) {
+    let of_a_channel = path.starts_with("c/") || path.starts_with("embed/");
+    if !of_a_channel && path.rsplit('/').next().is_some_and(|name| name.contains('.')) {
         return (StatusCode::NOT_FOUND, "there is no such file\n").into_response();
     }
     match Dist::get("index.html") {
-        Some(page) => respond("index.html", &page, &request),
+        Some(page) => {
+            let mut response = respond("index.html", &page, &request);
+            let headers = response.headers_mut();
+            if path.starts_with("embed/") {
+                headers
+                    .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors *"));
+                headers.remove(header::X_FRAME_OPTIONS);
+            }
+            response
+        }
         None => (
             StatusCode::SERVICE_UNAVAILABLE,
             "This build has no web page in it. Build with `make build`, which builds the page first.\n",
@@ -60,6 +73,13 @@ fn respond(path: &str, file: &EmbeddedFile, request: &Request) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Nothing but the player for other sites may be framed: a page in a frame can be made to be clicked unseen.
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("frame-ancestors 'none'"));
+    if path == ELEMENT {
+        // A module script is loaded with CORS, and pages of other sites load this one.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, etag);
     }

@@ -30,6 +30,11 @@ export default tseslint.config(
     },
   },
   {
+    // For pages of other sites: as it is, without a build.
+    files: ["public/**/*.js"],
+    languageOptions: { globals: globals.browser },
+  },
+  {
     files: ["dev/**/*.mjs", "eslint.config.js"],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
   },

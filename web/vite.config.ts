@@ -48,6 +48,7 @@ export default defineConfig({
       "/whep": server,
       "/streams": server,
       "/events": server,
+      "/preview": server,
       "/config.json": server,
     },
   },

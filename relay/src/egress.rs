@@ -64,6 +64,8 @@ pub(crate) struct Egress {
     pub(crate) handshakes: Handshakes,
     pub(crate) house: Arc<House>,
     pub(crate) candidates: Arc<Candidates>,
+    /// The clock of all sender reports.
+    pub(crate) wall: WallClock,
     threads: Mutex<Vec<JoinHandle<()>>>,
     next_viewer: AtomicU64,
     _discovery: DropGuard,
@@ -122,7 +124,7 @@ impl Egress {
         let handshakes =
             Handshakes::start(handshake_threads, settings.connect_timeout).map_err(RelayError::Thread)?;
         let runtime = tokio::runtime::Handle::current();
-        let candidates = Arc::new(Candidates::new(settings));
+        let candidates = Arc::new(Candidates::new(settings.media_addr, settings.announced.clone()));
         let discovery = CancellationToken::new();
         runtime.spawn({
             let candidates = Arc::clone(&candidates);
@@ -139,6 +141,7 @@ impl Egress {
             handshakes,
             house: House::new(settings.max_viewers, settings.max_pending_per_address, runtime),
             candidates,
+            wall,
             threads: Mutex::new(threads),
             next_viewer: AtomicU64::new(1),
             _discovery: discovery.drop_guard(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::Admission, backend::Backend, directory::Directory, settings::SignalingSettings,
-    whep_sessions::WhepSessions,
+    admission::Admission, backend::Backend, directory::Directory, preview::Keyframes,
+    settings::SignalingSettings, whep_sessions::WhepSessions,
 };
 
 pub(crate) struct App {
@@ -14,6 +14,8 @@ pub(crate) struct App {
     pub(crate) sockets: Admission,
     pub(crate) event_readers: Admission,
     pub(crate) whep: WhepSessions,
+    /// Stills of what is live; filled once it reads the relay's media.
+    pub(crate) keyframes: Arc<Keyframes>,
 }
 
 impl App {
@@ -24,6 +26,7 @@ impl App {
             sockets: Admission::new(settings.max_sockets, settings.max_pending_sockets_per_address),
             event_readers: Admission::new(settings.max_event_readers, settings.max_event_readers_per_address),
             whep: WhepSessions::default(),
+            keyframes: Arc::default(),
             backend,
             settings,
         })

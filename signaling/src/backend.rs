@@ -1,11 +1,11 @@
 //! What signaling needs from a relay, as a trait: its tests put a scripted relay in place of one with sockets,
 //! threads and handshakes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use heliograph_relay::{
-    Allocator, BoxFuture, Capacity, CloseReason, PlayoutDelay, Relay, StreamId, StreamSnapshot, ViewerEvent,
-    ViewerHandle, WatchError, WatchRequest,
+    Allocator, BoxFuture, Capacity, CloseReason, FeedSink, PlayoutDelay, Relay, StreamId, StreamSnapshot,
+    ViewerEvent, ViewerHandle, WatchError, WatchRequest,
 };
 use tokio::sync::watch;
 
@@ -16,6 +16,10 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn stream_by_channel(&self, channel: &str) -> Option<StreamSnapshot>;
     /// Bumped whenever a stream appears, changes its state or ends.
     fn changes(&self) -> watch::Receiver<u64>;
+    /// Hands all media to a reader from now on.
+    fn add_reader(&self, reader: Arc<dyn FeedSink>);
+    /// Time since 1970 on the clock of the sender reports to viewers.
+    fn report_clock(&self) -> Duration;
     /// What the machine can carry.
     fn capacity(&self) -> Capacity;
     fn allocator(&self) -> &dyn Allocator;
@@ -58,6 +62,14 @@ impl Backend for Relay {
 
     fn changes(&self) -> watch::Receiver<u64> {
         Relay::changes(self)
+    }
+
+    fn add_reader(&self, reader: Arc<dyn FeedSink>) {
+        self.sinks().add(reader);
+    }
+
+    fn report_clock(&self) -> Duration {
+        Relay::report_clock(self)
     }
 
     fn capacity(&self) -> Capacity {

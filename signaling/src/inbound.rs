@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::{
-    messages::{IceCandidate, PlayoutWish, SdpKind, SessionDescription},
+    messages::{ClockQuestion, IceCandidate, PlayoutWish, SdpKind, SessionDescription},
     playout,
 };
 
@@ -19,6 +19,8 @@ pub(crate) enum Inbound {
     Candidate(String),
     /// A wish for the playout delay; none: what is usual.
     Playout(Option<PlayoutDelay>),
+    /// Asks for our clock; the moment of asking on the viewer's own, in microseconds.
+    Clock(u64),
     /// An event that we do not know: newer pages may say more than we understand.
     Unknown,
 }
@@ -49,6 +51,10 @@ pub(crate) fn parse(message: &[u8]) -> Result<Inbound, String> {
         "playout" => match serde_json::from_value::<Option<PlayoutWish>>(data) {
             Ok(wish) => Ok(Inbound::Playout(wish.map(playout::checked).transpose()?)),
             Err(error) => Err(format!("the playout delay is not understood: {error}")),
+        },
+        "clock" => match serde_json::from_value(data) {
+            Ok(ClockQuestion { client_us }) => Ok(Inbound::Clock(client_us)),
+            Err(error) => Err(format!("the question for the clock is not understood: {error}")),
         },
         _ => Ok(Inbound::Unknown),
     }
@@ -106,6 +112,7 @@ mod tests {
                 Inbound::Playout(Some(delay(50, 60))),
             ),
             (r#"{"event":"playout","data":null}"#, Inbound::Playout(None)),
+            (r#"{"event":"clock","data":{"client_us":12345678}}"#, Inbound::Clock(12_345_678)),
             (r#"{"event":"applause","data":[1,2]}"#, Inbound::Unknown),
             (r#"{"data":{}}"#, Inbound::Unknown),
             ("{}", Inbound::Unknown),
@@ -133,6 +140,9 @@ mod tests {
             r#"{"event":"playout","data":{"max_ms":-1}}"#,
             r#"{"event":"playout","data":{"max_ms":0.5}}"#,
             r#"{"event":"candidate","data":{"candidate":7}}"#,
+            r#"{"event":"clock"}"#,
+            r#"{"event":"clock","data":{"client_us":-1}}"#,
+            r#"{"event":"clock","data":{"client_us":"now"}}"#,
         ] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
@@ -156,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_looks_like_a_message_panics(event in "answer|candidate|playout|x", data in ".{0,80}") {
+        fn nothing_that_looks_like_a_message_panics(event in "answer|candidate|playout|clock|x", data in ".{0,80}") {
             let _ = parse(format!(r#"{{"event":"{event}","data":{data}}}"#).as_bytes());
         }
     }

@@ -15,6 +15,7 @@ mod directory;
 mod inbound;
 pub mod messages;
 mod playout;
+mod preview;
 mod problem;
 mod query;
 mod settings;
@@ -38,7 +39,7 @@ use heliograph_relay::Relay;
 
 use app::App;
 use backend::Backend;
-pub use client::{ConnectionAddresses, client_ip};
+pub use client::ConnectionAddresses;
 pub use control::{ControlToken, TokenError, local_only};
 pub use settings::SignalingSettings;
 pub use shutdown::Shutdown;
@@ -55,6 +56,7 @@ pub fn control_router(relay: Relay, settings: Arc<SignalingSettings>) -> Router 
 
 fn public(backend: Arc<dyn Backend>, settings: Arc<SignalingSettings>) -> Router {
     let app = App::new(backend, settings);
+    app.backend.add_reader(Arc::clone(&app.keyframes) as _);
     let allocation = allocation_routes()
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), control::token_only));
     let watching = Router::new()
@@ -64,6 +66,7 @@ fn public(backend: Arc<dyn Backend>, settings: Arc<SignalingSettings>) -> Router
         .route("/streams", get(streams::streams).fallback(cors::read_only))
         .route("/events", get(streams::events).fallback(cors::read_only))
         .route("/capacity", get(streams::capacity).fallback(cors::read_only))
+        .route("/preview", get(preview::preview).fallback(cors::read_only))
         .route("/config.json", get(streams::config).fallback(cors::read_only))
         .route("/healthz", get(streams::health).fallback(cors::read_only))
         .layer(middleware::from_fn(cors::any_origin));

@@ -23,6 +23,8 @@ pub enum ServerMessage {
     State(StateChange),
     /// The playout delay in force: the answer to the viewer's own `playout`, and with each new offer after one.
     Playout(PlayoutRange),
+    /// The server's clock: the answer to the viewer's `clock`.
+    Clock(ClockAnswer),
     /// Something went wrong. The connection goes on unless `close` follows.
     Error(Notice),
     /// The server is about to close this socket, and why. Always comes before the close frame.
@@ -42,6 +44,8 @@ pub enum ViewerMessage {
     Candidate(Option<IceCandidate>),
     /// How long the browser may hold pictures back, for this socket; `null`: what is usual on the channel.
     Playout(Option<PlayoutWish>),
+    /// Asks for the server's clock; answered at once.
+    Clock(ClockQuestion),
 }
 
 /// `RTCSessionDescriptionInit`.
@@ -114,6 +118,27 @@ pub struct PlayoutRange {
     pub max_ms: u32,
     /// The most that may be asked for on this channel, in milliseconds.
     pub limit_ms: u32,
+}
+
+/// The data of `clock` from a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ClockQuestion {
+    /// When the viewer asked, in microseconds of a clock of its own; comes back unchanged.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub client_us: u64,
+}
+
+/// The data of `clock` from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ClockAnswer {
+    /// As in the question.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub client_us: u64,
+    /// Microseconds since 1970 on the clock that the sender reports go by.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub server_us: u64,
 }
 
 /// The data of `state`.
@@ -250,6 +275,68 @@ pub struct PageConfig {
     pub ws_url: String,
     /// For `new RTCPeerConnection({ iceServers })`.
     pub ice_servers: Vec<IceServer>,
+    /// How the page looks, where the operator has a wish.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub branding: Option<Branding>,
+}
+
+/// What an operator makes of the page; what is left out is as usual.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Branding {
+    /// Stands where the program's name would.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub title: Option<String>,
+    /// A picture in a corner of the player.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub logo: Option<BrandLogo>,
+    /// The strong colour, `#rrggbb`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub colour: Option<String>,
+    /// What the page stands on in the light scheme, `#rrggbb`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub ground_light: Option<String>,
+    /// The same in the dark scheme, `#rrggbb`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub ground_dark: Option<String>,
+}
+
+/// A picture in a corner of the player.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct BrandLogo {
+    /// Where the picture is: `https://...`, `http://...`, or a path on this server.
+    pub url: String,
+    /// Where a click leads.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub link: Option<String>,
+    /// Which corner.
+    #[serde(default)]
+    pub position: Corner,
+}
+
+/// A corner of the player; `start` is where a line of text begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Corner {
+    /// Above, where lines begin.
+    TopStart,
+    /// Above, where lines end.
+    #[default]
+    TopEnd,
+    /// Below, where lines begin.
+    BottomStart,
+    /// Below, where lines end.
+    BottomEnd,
 }
 
 /// `RTCIceServer`, without credentials.

@@ -17,6 +17,8 @@ fn the_generated_typescript_is_current() {
         .and::<ViewerCount>()
         .and::<PlayoutWish>()
         .and::<PlayoutRange>()
+        .and::<ClockQuestion>()
+        .and::<ClockAnswer>()
         .and::<StateChange>()
         .and::<ChannelState>()
         .and::<Notice>()
@@ -27,6 +29,9 @@ fn the_generated_typescript_is_current() {
         .and::<TrackKind>()
         .and::<PageConfig>()
         .and::<IceServer>()
+        .and::<Branding>()
+        .and::<BrandLogo>()
+        .and::<Corner>()
         .and::<Problem>()
         .check(concat!(env!("CARGO_MANIFEST_DIR"), "/../web/src/core/messages.ts"));
 }
@@ -72,6 +77,10 @@ fn the_new_server_messages() {
     check(
         &ServerMessage::Playout(PlayoutRange { min_ms: 0, max_ms: 2000, limit_ms: 4000 }),
         &json!({"event": "playout", "data": {"min_ms": 0, "max_ms": 2000, "limit_ms": 4000}}),
+    );
+    check(
+        &ServerMessage::Clock(ClockAnswer { client_us: 12_345_678, server_us: 1_700_000_000_123_456 }),
+        &json!({"event": "clock", "data": {"client_us": 12_345_678, "server_us": 1_700_000_000_123_456_u64}}),
     );
     let notice = Notice { code: "stream_ended".into(), message: "the stream has ended".into() };
     let data = json!({"code": "stream_ended", "message": "the stream has ended"});

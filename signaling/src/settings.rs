@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::{control::ControlToken, shutdown::Shutdown};
+use crate::{control::ControlToken, messages::Branding, shutdown::Shutdown};
 
 /// How signaling behaves. The defaults work for one public server without a proxy in front.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct SignalingSettings {
     pub ws_url: Option<String>,
     /// `stun:` and `turn:` addresses handed to viewers in `config.json` and in WHEP `Link` headers.
     pub ice_servers: Vec<String>,
+    /// How the page looks; told in `config.json`.
+    pub branding: Option<Branding>,
     /// Whether the public listener speaks TLS: `wss` instead of `ws` in `config.json`.
     pub tls: bool,
     /// The port of the stream that is meant when a viewer names neither port nor channel.
@@ -58,6 +60,7 @@ impl Default for SignalingSettings {
         Self {
             ws_url: None,
             ice_servers: Vec::new(),
+            branding: None,
             tls: false,
             default_port: None,
             stream_api_open: false,

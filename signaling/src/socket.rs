@@ -30,7 +30,10 @@ use crate::{
     client::Client,
     directory::{Brief, Listing},
     inbound::{Budget, Inbound, parse},
-    messages::{ChannelState, Notice, SdpKind, ServerMessage, SessionDescription, StateChange, ViewerCount},
+    messages::{
+        ChannelState, ClockAnswer, Notice, SdpKind, ServerMessage, SessionDescription, StateChange,
+        ViewerCount,
+    },
     playout,
     query::Target,
     wire::{End, Frame, Goodbye, Wire},
@@ -229,6 +232,10 @@ impl Session {
             self.playout = Some(wish);
             return self.apply_playout().await;
         }
+        if let Inbound::Clock(client_us) = inbound {
+            let server_us = u64::try_from(self.app.backend.report_clock().as_micros()).unwrap_or(u64::MAX);
+            return self.wire.send(&ServerMessage::Clock(ClockAnswer { client_us, server_us })).await;
+        }
         // What belongs to a session that has just ended is late, not wrong.
         let Some(watching) = &mut self.watching else { return Ok(()) };
         match inbound {
@@ -244,7 +251,7 @@ impl Session {
                 .viewer
                 .remote_candidate(&candidate)
                 .map_err(|error| End::Say(refusal("bad_candidate", &error))),
-            Inbound::Playout(_) | Inbound::Unknown => Ok(()),
+            Inbound::Playout(_) | Inbound::Clock(_) | Inbound::Unknown => Ok(()),
         }
     }
 

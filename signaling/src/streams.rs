@@ -68,7 +68,8 @@ pub(crate) async fn config(
     };
     let ice_servers =
         app.settings.ice_servers.iter().map(|url| IceServer { urls: vec![url.clone()] }).collect();
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(PageConfig { ws_url, ice_servers })).into_response())
+    let config = PageConfig { ws_url, ice_servers, branding: app.settings.branding.clone() };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(config)).into_response())
 }
 
 /// `ws://host` is meant as `ws://host/websocket`: so the variable was used that this setting replaces.

@@ -38,6 +38,10 @@ fn what_is_wrong_is_named() {
         ("metrics = '127.0.0.1:8080'", "metrics"),
         ("publisher_grace_s = 4000", "publisher_grace_s"),
         ("no_media_s = 1", "no_media_s"),
+        ("max_bitrate_kbps = 20", "max_bitrate_kbps"),
+        ("[[channel]]\nname = 'a'\nmax_bitrate_kbps = 0", "max_bitrate_kbps"),
+        ("max_bitrate_patience_s = 0", "max_bitrate_patience_s"),
+        ("publisher_networks = ['192.0.2.0/33']", "publisher_networks"),
         ("playout_delay_max_ms = 50000", "playout_delay_max_ms"),
         ("playout_delay_max_ms = 5000\nplayout_delay_limit_ms = 4000", "playout_delay_limit_ms"),
         ("[[channel]]\nname = 'a'\nplayout = 1", "playout"),
@@ -47,6 +51,13 @@ fn what_is_wrong_is_named() {
         ("max_viewers = 0", "max_viewers"),
         ("max_egress_cpu_percent = 101", "max_egress_cpu_percent"),
         ("max_egress_cpu_percent = -1", "max_egress_cpu_percent"),
+        ("[branding]\ntitel = 'a'", "titel"),
+        ("[branding]\ncolour = 'red'", "colour"),
+        ("[branding]\nground_dark = '#12345'", "ground_dark"),
+        ("[branding]\nlogo = 'javascript:alert(1)'", "logo"),
+        ("[branding]\nlogo = '/logo.svg'\nlogo_link = 'data:text/html,x'", "logo_link"),
+        ("[branding]\nlogo_link = 'https://example.org'", "logo_link"),
+        ("[branding]\nlogo = '/a.svg'\nlogo_position = 'left'", "logo_position"),
         ("ssl_cert = 'a'", "ssl_key"),
         ("auth_ws_url = 'ws://a'\nauth_http_url = 'http://a'", "auth_http_url"),
         ("addr = 'no such name.'", "addr"),
@@ -97,7 +108,7 @@ fn the_example_file_is_complete_and_right() {
     let active: String = example
         .lines()
         .filter_map(|line| line.strip_prefix('#'))
-        .filter(|line| (line.contains(" = ") || line.starts_with("[[")) && !line.starts_with(' '))
+        .filter(|line| (line.contains(" = ") || line.starts_with('[')) && !line.starts_with(' '))
         .fold(String::new(), |text, line| text + line + "\n");
     let shown: toml::Table = active.parse().unwrap();
     // Two services cannot decide at once, and files need not exist for this test.

@@ -18,7 +18,8 @@ export function chromiumPath() {
   return path;
 }
 
-export async function launch(executablePath = chromiumPath()) {
+/** `flags`: more of them, for this browser. */
+export async function launch(executablePath = chromiumPath(), flags = []) {
   const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   return chromium.launch({
     executablePath,
@@ -30,6 +31,7 @@ export async function launch(executablePath = chromiumPath()) {
       "--disable-renderer-backgrounding",
       "--disable-backgrounding-occluded-windows",
       "--disable-dev-shm-usage",
+      ...flags,
     ],
   });
 }

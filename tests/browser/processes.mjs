@@ -78,8 +78,8 @@ function clean(environment) {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(HELIOGRAPH_|LS_|AUTH_WS_URL)/.test(name)));
 }
 
-/** A server with the given channels. */
-export async function startServer(path, channels, place = here) {
+/** A server with the given channels. `flags`: settings beyond those that keep servers apart. */
+export async function startServer(path, channels, place = here, flags = []) {
   const folder = mkdtempSync(join(tmpdir(), "heliograph-browser-"));
   const keys = join(folder, "keys.toml");
   const entries = channels.map((name, index) => ({ name, id: 500 + 10 * index, secret: `secretOf${name}` }));
@@ -90,22 +90,36 @@ export async function startServer(path, channels, place = here) {
   const out = openSync(log, "w");
   const args = ["serve", "--addr", place.host, "--data", join(folder, "data"), "--keys", keys];
   args.push("--ws-port", `${base}`, "--control", `127.0.0.1:${base + 1}`, "--ftl-port", `${base + 2}`);
-  args.push("--rtmp-port", `${base + 3}`, "--media-ports", range(base + 10, 10), "--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10));
-  const server = start(place, path, args, ["ignore", out, out]);
+  args.push("--rtmp-port", `${base + 3}`, "--whip-port", `${base + 4}`, "--media-ports", range(base + 10, 10));
+  args.push("--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10), ...flags);
   const url = `http://${place.host}:${base}`;
   const readLog = () => readFileSync(log, "utf8");
-  let gone = null;
-  void server.ended.then((outcome) => (gone = outcome));
-  for (const limit = Date.now() + 20_000; ; ) {
-    if (gone) throw new Error(`the server did not start: ${JSON.stringify(gone)}\n${readLog()}`);
-    if ((await place.get(`${url}/healthz`)) !== null) break;
-    if (Date.now() > limit) throw new Error(`the server does not answer\n${readLog()}`);
-    await new Promise((done) => setTimeout(done, 20));
-  }
+  const run = async () => {
+    const process = start(place, path, args, ["ignore", out, out]);
+    let gone = null;
+    void process.ended.then((outcome) => (gone = outcome));
+    for (const limit = Date.now() + 20_000; ; ) {
+      if (gone) throw new Error(`the server did not start: ${JSON.stringify(gone)}\n${readLog()}`);
+      if ((await place.get(`${url}/healthz`)) !== null) return process;
+      if (Date.now() > limit) throw new Error(`the server does not answer\n${readLog()}`);
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  };
+  let server = await run();
   return {
     url,
     host: place.host,
-    pid: server.child.pid,
+    get pid() {
+      return server.child.pid;
+    },
+    /** Stands still, as a machine does that is overloaded or cut off; `true`: goes on. */
+    freeze: (on) => server.child.kill(on ? "SIGSTOP" : "SIGCONT"),
+    /** Ends and starts again at the same addresses. */
+    restart: async (meanwhile = async () => {}) => {
+      await server.stop();
+      await meanwhile();
+      server = await run();
+    },
     ftlPort: base + 2,
     rtmpPort: base + 3,
     key: (name) => entries.filter((entry) => entry.name === name).map(({ id, secret }) => `${id}-${secret}`)[0],

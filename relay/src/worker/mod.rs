@@ -75,8 +75,13 @@ impl WallClock {
         Self { at: Instant::now(), unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
     }
 
+    /// Time since 1970.
+    pub(crate) fn unix(&self, now: Instant) -> Duration {
+        self.unix + now.saturating_duration_since(self.at)
+    }
+
     pub(crate) fn ntp(&self, now: Instant) -> NtpTime {
-        NtpTime::from_unix(self.unix + now.saturating_duration_since(self.at))
+        NtpTime::from_unix(self.unix(now))
     }
 }
 

@@ -10,9 +10,9 @@ use std::{
 
 use heliograph_media::{Codec, MediaKind};
 use heliograph_relay::{
-    AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, PlayoutDelay, PlayoutSettings,
-    StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent, Warning, WatchError,
-    WatchRequest,
+    AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, FeedSink, PlayoutDelay,
+    PlayoutSettings, StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent,
+    Warning, WatchError, WatchRequest,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -36,6 +36,7 @@ pub(super) struct FakeRelay {
     pub(super) requests: Mutex<Vec<StreamRequest>>,
     pub(super) released: Mutex<Vec<u16>>,
     pub(super) watched: Mutex<Vec<WatchRequest>>,
+    pub(super) readers: Mutex<Vec<Arc<dyn FeedSink>>>,
     viewers: Mutex<Vec<Arc<FakeViewer>>>,
     next_stream: AtomicU32,
 }
@@ -149,6 +150,14 @@ impl Backend for FakeRelay {
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn add_reader(&self, reader: Arc<dyn FeedSink>) {
+        self.readers.lock().unwrap().push(reader);
+    }
+
+    fn report_clock(&self) -> Duration {
+        Duration::from_micros(1_700_000_000_123_456)
     }
 
     fn capacity(&self) -> Capacity {

@@ -3,11 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, http::Request};
+use bytes::Bytes;
 use futures_util::StreamExt;
-use heliograph_relay::{Capacity, CloseReason, StreamState, Warning, capacity::Limit};
+use heliograph_media::SeqNo;
+use heliograph_relay::{
+    Capacity, CloseReason, FeedBatch, FeedItem, Packet, StartParts, StreamState, Track, Warning,
+    capacity::Limit,
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
+
+use crate::preview::testing::{IDR, PPS, SPS};
 
 use super::{
     fake_relay::FakeRelay,
@@ -180,4 +187,49 @@ async fn readers_of_events_are_counted() {
     assert_eq!(ask(&router, "GET /events", &[], "").await.status.as_u16(), 429);
     drop(first);
     let _ = open_events(&router).await;
+}
+
+#[tokio::test]
+async fn the_newest_keyframe_is_a_film_that_browsers_may_keep_for_a_moment() {
+    let relay = FakeRelay::new();
+    let stream = relay.publish(24_000, Some("den"), StreamState::Live);
+    let router = public(&relay, settings(|_| {}));
+    for (path, code) in [
+        ("/preview?port=24001", "unknown_stream"),
+        ("/preview", "unknown_stream"),
+        ("/preview?channel=den", "no_picture"),
+    ] {
+        let answer = ask(&router, &format!("GET {path}"), &[], "").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (404, &json!(code)), "{path}");
+    }
+    let payloads = [SPS, PPS, IDR];
+    let packets = payloads.iter().zip(0_u64..).map(|(payload, at)| {
+        Arc::new(Packet {
+            seq: SeqNo(at),
+            timestamp: 90_000,
+            marker: at == 2,
+            frame_start: at == 0,
+            keyframe_start: at == 0,
+            parts: StartParts::NONE,
+            arrival: std::time::Instant::now(),
+            payload: Bytes::from_static(payload),
+        })
+    });
+    let items = vec![FeedItem::Packets { track: Track::Video, packets: packets.collect() }];
+    relay.readers.lock().unwrap()[0].deliver(&Arc::new(FeedBatch { stream, items }));
+
+    for path in ["/preview?port=24000", "/preview?channel=den&v=7"] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &"video/mp4".parse().unwrap())
+        );
+        assert_eq!(response.headers()["cache-control"], "public, max-age=2");
+        let etag = response.headers()["etag"].to_str().unwrap().to_owned();
+        let film = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        assert_eq!(&film[4..8], b"ftyp");
+        let again = ask(&router, &format!("GET {path}"), &[("if-none-match", &etag)], "").await;
+        assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+    }
 }

@@ -265,6 +265,18 @@ async fn what_cannot_be_understood_closes_the_socket_with_a_reason() {
 }
 
 #[tokio::test]
+async fn the_clock_is_told_at_any_time_and_the_question_comes_back() {
+    let site = Site::open(|_| {});
+    site.relay.publish(24_000, None, StreamState::Live);
+    let mut page = site.join("?port=24000").await;
+    page.expect_state("live").await;
+    page.say(&json!({"event": "clock", "data": {"client_us": 42}})).await;
+    page.expect("offer").await;
+    let wanted = json!({"client_us": 42, "server_us": 1_700_000_000_123_456_u64});
+    assert_eq!(page.expect("clock").await, wanted);
+}
+
+#[tokio::test]
 async fn unknown_events_and_binary_frames_are_taken_in_good_humour() {
     let site = Site::open(|_| {});
     site.relay.publish(24_000, None, StreamState::Live);

@@ -13,10 +13,12 @@ function fakeWindow(address: string) {
   const sockets: FakeSocket[] = [];
   const events = new EventTarget();
   const visibility = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const connection = new EventTarget();
   const window = Object.assign(events, {
     location: new URL(address),
     document: visibility,
     performance,
+    navigator: { languages: ["de-DE", "en"], connection },
     fetch: vi.fn(() => Promise.reject(new TypeError("no network"))),
     RTCPeerConnection: FakePeer,
     WebSocket: class extends FakeSocket {
@@ -70,6 +72,37 @@ describe("startHeliograph", () => {
     window.document.dispatchEvent(new Event("visibilitychange"));
     await settle();
     expect(sockets).toHaveLength(3);
+  });
+
+  it("speaks the language of the browser", () => {
+    expect(fakeWindow("http://tower.example:8080/").choices.language.snapshot()).toBe("de");
+  });
+
+  it("connects to each of several channels, and to an embedded one unless it waits for a click", async () => {
+    for (const [address, channels] of [
+      ["/watch?c=dawn&c=dusk&c=dawn", ["dawn", "dusk"]],
+      ["/watch", []],
+      ["/embed/dawn", ["dawn"]],
+      ["/embed/dawn?autoplay=0", []],
+    ] as const) {
+      const { sockets } = fakeWindow(`http://tower.example:8080${address}`);
+      await settle();
+      expect(sockets.map((socket) => new URL(socket.url).searchParams.get("channel"))).toEqual(channels);
+    }
+  });
+
+  it("an embedding page can choose the delay without changing what the viewer has chosen", () => {
+    const { choices } = fakeWindow("http://tower.example:8080/embed/dawn?latency=smooth");
+    expect(choices.latency.snapshot()).toBe("smooth");
+  });
+
+  it("asks a server for a sign of life when the network changes, and goes on when it gives one", async () => {
+    const { sockets, window } = fakeWindow("http://tower.example:8080/c/dawn");
+    await settle();
+    const socket = newest(sockets);
+    socket.accept();
+    window.navigator.connection.dispatchEvent(new Event("change"));
+    expect(newest(socket.sent).event).toBe("clock");
   });
 
   it("leaves with the page and comes back with it", async () => {

@@ -1,10 +1,13 @@
+import { PLAIN_SITE, type Site } from "./branding";
+import { type Choices, rememberedChoices } from "./choices";
 import { type Endpoints, loadEndpoints } from "./config";
 import { debugHandle } from "./debugHandle";
-import { LatencyChoice } from "./latencyChoice";
-import { forcedSignaling, parseRoute } from "./route";
+import { Observable } from "./observable";
+import { forcedSignaling, parseRoute, routeTargets } from "./route";
 import { SessionKeeper } from "./sessionKeeper";
 import { findStream, StreamsClient } from "./streamsClient";
 import { ViewerSession } from "./viewerSession";
+import { watchWake } from "./wakeWatch";
 import type { Presence } from "./whepClient";
 import type { Target } from "./target";
 
@@ -12,7 +15,15 @@ import type { Target } from "./target";
 export interface Heliograph {
   readonly keeper: SessionKeeper;
   readonly streams: StreamsClient;
-  readonly latency: LatencyChoice;
+  readonly choices: Choices;
+  readonly endpoints: Promise<Endpoints>;
+  /** What the operator has made of the page; known as soon as the server has told. */
+  readonly site: Observable<Site>;
+}
+
+/** Browsers that tell of another network (Chromium). */
+interface NetworkTeller {
+  readonly connection?: Pick<EventTarget, "addEventListener">;
 }
 
 /** Puts the parts together with the real browser and begins to connect at once when the address names a stream. */
@@ -24,7 +35,12 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
     fetch: fetchFrom,
     openEvents: (url) => new window.EventSource(url),
   });
-  const latency = new LatencyChoice(() => window.localStorage);
+  const { navigator } = window;
+  const choices = rememberedChoices(() => window.localStorage, navigator.languages);
+  const site = new Observable<Site>(PLAIN_SITE);
+  void endpoints.then((known) => {
+    site.set(known.site);
+  });
   const keeper = new SessionKeeper(
     (target) =>
       new ViewerSession(target, {
@@ -33,7 +49,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
         makePeer: (configuration) => new window.RTCPeerConnection(configuration),
         openSocket: (url) => new window.WebSocket(url),
         presence: (which) => presenceOf(streams, which),
-        latency,
+        latency: choices.latency,
         random: Math.random,
         nowMs: () => window.performance.now(),
         forced: forcedSignaling(window.location.search),
@@ -42,11 +58,15 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
   );
 
   const route = parseRoute(window.location.pathname, window.location.search);
-  if (route.page === "watch") keeper.prestart(route.target);
+  if (route.page === "embed" && route.wishes.latency) choices.latency.lend(route.wishes.latency);
+  for (const target of routeTargets(route)) keeper.prestart(target);
 
-  window.addEventListener("online", () => {
-    keeper.nudge();
-  });
+  const verify = (): void => {
+    keeper.verify();
+  };
+  window.addEventListener("online", verify);
+  (navigator as NetworkTeller).connection?.addEventListener("change", verify);
+  watchWake(verify, Date.now);
   window.document.addEventListener("visibilitychange", () => {
     if (window.document.visibilityState === "visible") keeper.nudge();
   });
@@ -57,7 +77,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
     if (event.persisted) keeper.resume();
   });
   Object.defineProperty(window, "heliograph", { value: debugHandle(keeper), configurable: true });
-  return { keeper, streams, latency };
+  return { keeper, streams, choices, endpoints, site };
 }
 
 function presenceOf(streams: StreamsClient, target: Target): Presence {

@@ -1,3 +1,4 @@
+import { type Site, siteFrom } from "./branding";
 import type { PlayoutWish } from "./messages";
 import type { PageConfig } from "./messages";
 import { type Target, targetQuery } from "./target";
@@ -9,6 +10,7 @@ export interface Endpoints {
   /** Everything that is asked over HTTP lives below this address, which ends with a slash. */
   readonly http: URL;
   readonly iceServers: readonly RTCIceServer[];
+  readonly site: Site;
 }
 
 /** The part of `window.location` that matters here. */
@@ -30,12 +32,13 @@ export async function loadEndpoints(fetchFrom: typeof fetch, page: PageAddress):
 
 export function endpointsFrom(config: unknown, page: PageAddress): Endpoints {
   const given: Partial<PageConfig> = typeof config === "object" && config !== null ? config : {};
+  const site = siteFrom(given.branding);
   const socket = socketAddress(given.wsUrl, page);
   const http = new URL(socket);
   http.protocol = socket.protocol === "wss:" ? "https:" : "http:";
   http.pathname = socket.pathname.replace(/[^/]*$/, "");
   http.search = "";
-  return { socket, http, iceServers: Array.isArray(given.iceServers) ? given.iceServers : [] };
+  return { socket, http, iceServers: Array.isArray(given.iceServers) ? given.iceServers : [], site };
 }
 
 export function socketUrl(endpoints: Endpoints, target: Target): string {
@@ -57,6 +60,11 @@ export function whepUrl(endpoints: Endpoints, target: Target, wish: PlayoutWish 
 
 export function streamsUrl(endpoints: Endpoints): string {
   return new URL("streams", endpoints.http).href;
+}
+
+/** A still of what a channel shows; `version` changes with time, so that the browser asks again. */
+export function previewUrl(endpoints: Endpoints, port: number, version: number): string {
+  return new URL(`preview?port=${port}&v=${version}`, endpoints.http).href;
 }
 
 export function eventsUrl(endpoints: Endpoints): string {

@@ -1,7 +1,10 @@
 import type { PlaybackStats } from "./playbackStats";
+import type { StallReason } from "./viewerState";
 
 /** Two seconds without a new picture are no hiccup any more. */
 export const STALL_AFTER_MS = 2_000;
+/** So many packets in the time without a picture mean that data arrives. */
+const SOME_PACKETS = 10;
 
 export type Flow = "nothing-yet" | "flowing" | "stalled";
 
@@ -11,15 +14,27 @@ export type Flow = "nothing-yet" | "flowing" | "stalled";
  */
 export class FlowWatch {
   #progress = 0;
-  #lastMoveMs: number | null = null;
+  /** The figures when it moved last. */
+  #last: PlaybackStats | null = null;
 
   judge(stats: PlaybackStats, expectsVideo: boolean): Flow {
     const progress = expectsVideo ? (stats.video?.framesDecoded ?? 0) : (stats.audio?.packetsReceived ?? 0);
     if (progress > this.#progress) {
       this.#progress = progress;
-      this.#lastMoveMs = stats.atMs;
+      this.#last = stats;
     }
-    if (this.#lastMoveMs === null) return "nothing-yet";
-    return stats.atMs - this.#lastMoveMs >= STALL_AFTER_MS ? "stalled" : "flowing";
+    if (this.#last === null) return "nothing-yet";
+    return stats.atMs - this.#last.atMs >= STALL_AFTER_MS ? "stalled" : "flowing";
+  }
+
+  /** Why it stands still, as far as the figures tell. */
+  reason(stats: PlaybackStats): StallReason {
+    const [before, now] = [this.#last?.video, stats.video];
+    if (!before || !now) return "network";
+    if (now.packetsReceived - before.packetsReceived < SOME_PACKETS) return "network";
+    const lost = now.packetsLost - before.packetsLost;
+    // A decoder that lacks a reference waits for the next whole picture: that is the network's doing as well.
+    if (lost > 0 || now.framesReceived <= before.framesReceived) return "loss";
+    return "device";
   }
 }

@@ -1,6 +1,5 @@
-import { describe, expect, it, vi } from "vitest";
-import { isLatencyMode, jitterTargets, LATENCY_MODES, playoutWish, USUAL_LIMIT_MS } from "./latency";
-import { LatencyChoice, type Shelf } from "./latencyChoice";
+import { describe, expect, it } from "vitest";
+import { jitterTargets, LATENCY_MODES, playoutWish, USUAL_LIMIT_MS } from "./latency";
 
 describe("jitterTargets", () => {
   it.each([
@@ -20,43 +19,5 @@ describe("jitterTargets", () => {
       const { videoMs, audioMs } = jitterTargets(mode, playoutWish(mode)?.max_ms ?? USUAL_LIMIT_MS);
       expect(Math.max(videoMs ?? 0, audioMs ?? 0)).toBeLessThanOrEqual(playoutWish(mode)?.max_ms ?? USUAL_LIMIT_MS);
     }
-  });
-});
-
-describe("LatencyChoice", () => {
-  const shelf = (value: string | null) => ({ getItem: vi.fn(() => value), setItem: vi.fn() }) satisfies Shelf;
-
-  it.each([
-    ["smooth", "smooth"],
-    ["lowest", "lowest"],
-    [null, "balanced"],
-    ["fastest", "balanced"],
-    ["", "balanced"],
-  ])("remembers %s as %s", (stored, mode) => {
-    expect(new LatencyChoice(() => shelf(stored)).snapshot()).toBe(mode);
-  });
-
-  it("tells and remembers what is chosen", () => {
-    const place = shelf(null);
-    const choice = new LatencyChoice(() => place);
-    const heard = vi.fn();
-    const stop = choice.subscribe(heard);
-    choice.choose("smooth");
-    choice.choose("smooth");
-    stop();
-    choice.choose("lowest");
-    expect(heard).toHaveBeenCalledTimes(1);
-    expect(choice.snapshot()).toBe("lowest");
-    expect(place.setItem.mock.calls.map(([, mode]: unknown[]) => mode)).toEqual(["smooth", "smooth", "lowest"]);
-  });
-
-  it("works where nothing can be stored", () => {
-    const forbidden = (): Shelf => {
-      throw new DOMException("no", "SecurityError");
-    };
-    const choice = new LatencyChoice(forbidden);
-    choice.choose("smooth");
-    expect(choice.snapshot()).toBe("smooth");
-    expect(isLatencyMode(choice.snapshot())).toBe(true);
   });
 });

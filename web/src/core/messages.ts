@@ -3,10 +3,10 @@
 /* eslint-disable */
 
 /** A WebSocket text frame from the server to a viewer. */
-export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "playout", "data": PlayoutRange } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
+export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "playout", "data": PlayoutRange } | { "event": "clock", "data": ClockAnswer } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
 
 /** A WebSocket text frame from a viewer to the server. Other events are ignored. */
-export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null } | { "event": "playout", "data": PlayoutWish | null };
+export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null } | { "event": "playout", "data": PlayoutWish | null } | { "event": "clock", "data": ClockQuestion };
 
 /** `RTCSessionDescriptionInit`. */
 export type SessionDescription = {
@@ -53,6 +53,20 @@ export type PlayoutRange = {
   max_ms: number,
   /** The most that may be asked for on this channel, in milliseconds. */
   limit_ms: number,
+};
+
+/** The data of `clock` from a viewer. */
+export type ClockQuestion = {
+  /** When the viewer asked, in microseconds of a clock of its own; comes back unchanged. */
+  client_us: number,
+};
+
+/** The data of `clock` from the server. */
+export type ClockAnswer = {
+  /** As in the question. */
+  client_us: number,
+  /** Microseconds since 1970 on the clock that the sender reports go by. */
+  server_us: number,
 };
 
 /** The data of `state`. */
@@ -102,8 +116,8 @@ export type StreamEntry = {
   bitrate_bps: number,
   /** Video first. */
   tracks: Array<TrackEntry>,
-  /** What the streamer should change, in words (B-frames, a long keyframe interval, loss on the uplink). */
-  warnings: Array<string>,
+  /** What the streamer should change, most urgent first. */
+  warnings: Array<WarningEntry>,
 };
 
 /** One track in `StreamEntry`. */
@@ -120,8 +134,18 @@ export type TrackEntry = {
   height: number | null,
   /** Pictures per second. */
   fps: number | null,
+  /** Between the last two keyframes, in milliseconds. */
+  keyframe_interval_ms: number | null,
   /** Bits per second of payload. */
   bitrate_bps: number,
+};
+
+/** One thing that a streamer should change, in `StreamEntry`. */
+export type WarningEntry = {
+  /** A short stable word for programs (`b_frames`, `keyframe_interval`, ...). */
+  code: string,
+  /** A sentence for people: what is wrong, and what to change where. */
+  message: string,
 };
 
 /** The kind of a track. */
@@ -133,6 +157,8 @@ export type PageConfig = {
   wsUrl: string,
   /** For `new RTCPeerConnection({ iceServers })`. */
   iceServers: Array<IceServer>,
+  /** How the page looks, where the operator has a wish. */
+  branding?: Branding,
 };
 
 /** `RTCIceServer`, without credentials. */
@@ -140,6 +166,33 @@ export type IceServer = {
   /** `stun:` or `turn:` addresses. */
   urls: Array<string>,
 };
+
+/** What an operator makes of the page; what is left out is as usual. */
+export type Branding = {
+  /** Stands where the program's name would. */
+  title?: string,
+  /** A picture in a corner of the player. */
+  logo?: BrandLogo,
+  /** The strong colour, `#rrggbb`. */
+  colour?: string,
+  /** What the page stands on in the light scheme, `#rrggbb`. */
+  groundLight?: string,
+  /** The same in the dark scheme, `#rrggbb`. */
+  groundDark?: string,
+};
+
+/** A picture in a corner of the player. */
+export type BrandLogo = {
+  /** Where the picture is: `https://...`, `http://...`, or a path on this server. */
+  url: string,
+  /** Where a click leads. */
+  link?: string,
+  /** Which corner. */
+  position: Corner,
+};
+
+/** A corner of the player; `start` is where a line of text begins. */
+export type Corner = "top-start" | "top-end" | "bottom-start" | "bottom-end";
 
 /** The body of an HTTP error (RFC 9457), `application/problem+json`. */
 export type Problem = {

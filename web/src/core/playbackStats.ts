@@ -15,9 +15,19 @@ interface TrackStats {
   readonly codec: string | null;
   /** How long a packet waits before it is played, on average since the start. */
   readonly jitterBufferMs: number | null;
+  /** The sum behind it, and over how many samples or pictures. */
+  readonly jitterBufferSumMs: number;
+  readonly jitterBufferCount: number;
+  /** What is on the screen now (video) or in the ear was captured then, by the sender's clock; since 1970. */
+  readonly playoutUnixMs: number | null;
 }
 
 export interface VideoStats extends TrackStats {
+  /** Whole pictures, decoded or not. */
+  readonly framesReceived: number;
+  readonly freezeMs: number;
+  /** Time spent on decoding since the start. */
+  readonly decodeSumMs: number;
   readonly framesDecoded: number;
   readonly framesDropped: number;
   readonly freezes: number;
@@ -60,6 +70,9 @@ export function readPlayback(report: Iterable<readonly [string, unknown]>, atMs:
 function readVideo(entry: Entry, entries: ReadonlyMap<string, Entry>): VideoStats {
   return {
     ...readTrack(entry, entries),
+    framesReceived: count(entry, "framesReceived"),
+    freezeMs: count(entry, "totalFreezesDuration") * 1000,
+    decodeSumMs: count(entry, "totalDecodeTime") * 1000,
     framesDecoded: count(entry, "framesDecoded"),
     framesDropped: count(entry, "framesDropped"),
     freezes: count(entry, "freezeCount"),
@@ -84,6 +97,9 @@ function readTrack(entry: Entry, entries: ReadonlyMap<string, Entry>): TrackStat
     packetsRecovered: count(entry, "retransmittedPacketsReceived"),
     codec: codec ? text(codec, "mimeType") : null,
     jitterBufferMs: emitted === 0 ? null : (count(entry, "jitterBufferDelay") / emitted) * 1000,
+    jitterBufferSumMs: count(entry, "jitterBufferDelay") * 1000,
+    jitterBufferCount: emitted,
+    playoutUnixMs: unixMs(number(entry, "estimatedPlayoutTimestamp")),
   };
 }
 
@@ -105,6 +121,14 @@ function readPath(all: readonly Entry[], entries: ReadonlyMap<string, Entry>): P
 function candidateWords(candidate: Entry | undefined): string | null {
   if (!candidate) return null;
   return [text(candidate, "candidateType"), text(candidate, "protocol")].filter((word) => word !== null).join(" ");
+}
+
+/** From 1900, where NTP and Chromium begin, to 1970. */
+const NTP_TO_UNIX_MS = 2_208_988_800_000;
+
+function unixMs(ms: number | null): number | null {
+  if (ms === null || ms <= 0) return null;
+  return ms > NTP_TO_UNIX_MS ? ms - NTP_TO_UNIX_MS : ms;
 }
 
 function number(entry: Entry, key: string): number | null {

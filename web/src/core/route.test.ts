@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { forcedSignaling, parseRoute, type Route, watchPath } from "./route";
+import { type EmbedWishes, forcedSignaling, parseRoute, type Route, severalPath, watchPath } from "./route";
+
+const USUAL: EmbedWishes = { autoplay: true, muted: true, controls: true, latency: null, colour: null, logo: true };
 
 describe("parseRoute", () => {
   it.each<[string, string, Route]>([
@@ -16,6 +18,25 @@ describe("parseRoute", () => {
     ["/c/100%", "", { page: "not-found" }],
     ["/c/", "", { page: "not-found" }],
     ["/c/a/b", "", { page: "not-found" }],
+    ["/watch", "", { page: "several", channels: [] }],
+    ["/watch", "?c=a&c=b%20c&c=a&c=", { page: "several", channels: ["a", "b c"] }],
+    ["/watch/", `?${"abcdefghijkl".replace(/./g, "c=$&&")}`, { page: "several", channels: "abcdefghi".split("") }],
+    ["/embed/dawn", "", { page: "embed", target: { kind: "channel", name: "dawn" }, wishes: USUAL }],
+    [
+      "/embed/dawn",
+      "?autoplay=0&muted=false&controls=0&latency=smooth&colour=3366CC&logo=0",
+      {
+        page: "embed",
+        target: { kind: "channel", name: "dawn" },
+        wishes: { autoplay: false, muted: false, controls: false, latency: "smooth", colour: "#3366CC", logo: false },
+      },
+    ],
+    [
+      "/embed/dawn",
+      "?autoplay&muted=1&latency=none&colour=red",
+      { page: "embed", target: { kind: "channel", name: "dawn" }, wishes: USUAL },
+    ],
+    ["/embed/", "", { page: "not-found" }],
     ["/studio", "", { page: "not-found" }],
   ])("%s%s", (path, query, route) => {
     expect(parseRoute(path, query)).toEqual(route);
@@ -27,6 +48,13 @@ describe("parseRoute", () => {
       expect(parseRoute(url.pathname, url.search)).toEqual({ page: "watch", target });
     }
   });
+});
+
+it("finds the way back from the page of several channels", () => {
+  for (const channels of [[], ["a"], ["a&b", "ü c"]]) {
+    const url = new URL(severalPath(channels), "http://tower.example");
+    expect(parseRoute(url.pathname, url.search)).toEqual({ page: "several", channels });
+  }
 });
 
 describe("forcedSignaling", () => {

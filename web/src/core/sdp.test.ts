@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { withRoundTripReports, withStereo } from "./sdp";
+import { candidateAddresses, withRoundTripReports, withStereo } from "./sdp";
 
 const sdp = (...lines: string[]) => [...lines, ""].join("\r\n");
 
@@ -55,4 +55,17 @@ describe("withRoundTripReports", () => {
   ])("%s", (_name, before, after) => {
     expect(withRoundTripReports(before)).toBe(after);
   });
+});
+
+it("candidateAddresses names what a firewall would have to let through", () => {
+  const sdp = [
+    "v=0",
+    "a=candidate:1 1 udp 2113937151 203.0.113.5 20000 typ host",
+    "a=candidate:1 1 udp 2113937151 203.0.113.5 20000 typ host",
+    "a=candidate:2 1 UDP 2113937150 2001:db8::1 20000 typ host",
+    "a=candidate:3 1 tcp 2113937150 203.0.113.5 9 typ host",
+    "a=candidate:4 1 udp 2113937150 0c3a.local 51234 typ host",
+  ].join("\r\n");
+  expect(candidateAddresses(sdp)).toEqual(["203.0.113.5:20000", "[2001:db8::1]:20000"]);
+  expect(candidateAddresses("")).toEqual([]);
 });

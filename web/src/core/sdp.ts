@@ -43,3 +43,14 @@ export function withRoundTripReports(sdp: string): string {
     })
     .join("\r\n");
 }
+
+/** Where a description says that its side can be reached, `203.0.113.5:20000`; names that mDNS hides are left out. */
+export function candidateAddresses(sdp: string): string[] {
+  const found = new Set<string>();
+  for (const line of sdp.split(/\r\n|\n/)) {
+    const [, address, port] = /^a=candidate:\S+ \d+ udp \d+ (\S+) (\d+) typ /i.exec(line) ?? [];
+    if (address === undefined || port === undefined || address.endsWith(".local")) continue;
+    found.add(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
+  }
+  return [...found];
+}

@@ -52,6 +52,11 @@ export class SessionKeeper {
     for (const session of this.all()) session.nudge();
   }
 
+  /** The computer woke up, or the network is another one. */
+  verify(): void {
+    for (const session of this.all()) session.verify();
+  }
+
   /** The page is put away: the server should not send to nobody. */
   suspend(): void {
     for (const session of this.all()) session.close();

@@ -23,6 +23,8 @@ export type SignalEvent =
   | { readonly type: "state"; readonly state: ChannelState; readonly name: string | null }
   /** So long the server lets the browser hold pictures back. */
   | { readonly type: "playout"; readonly maxMs: number }
+  /** The server's clock, and the moment on ours at which it was asked for. */
+  | { readonly type: "clock"; readonly clientUs: number; readonly serverUs: number }
   /** Something is missing, and the session goes on. */
   | { readonly type: "notice"; readonly cause: Cause }
   /** The last event. `final`: trying again would not help. */
@@ -36,6 +38,8 @@ export interface SignalClient {
   sendCandidate(candidate: RTCIceCandidate): void;
   /** Asks the server to let the browser hold pictures back; null: as usual. Missing where that is asked at the start. */
   sendPlayout?(wish: PlayoutWish | null): void;
+  /** Asks for the server's clock. Missing where that cannot be asked. */
+  askClock?(clientUs: number): void;
   /** Ends the session; no event comes after it. */
   close(): void;
 }

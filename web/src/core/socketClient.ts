@@ -65,6 +65,10 @@ export class SocketClient implements SignalClient {
     this.#send({ event: "playout", data: wish });
   }
 
+  askClock(clientUs: number): void {
+    this.#send({ event: "clock", data: { client_us: clientUs } });
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -91,6 +95,9 @@ export class SocketClient implements SignalClient {
         return;
       case "playout":
         this.#listener({ type: "playout", maxMs: message.data.max_ms });
+        return;
+      case "clock":
+        this.#listener({ type: "clock", clientUs: message.data.client_us, serverUs: message.data.server_us });
         return;
       case "error":
         this.#listener({ type: "notice", cause: noticeCause(message.data) });
@@ -145,6 +152,10 @@ export function parseServerMessage(text: unknown): ServerMessage | null {
       return isChannelState(data["state"]) ? (message as ServerMessage) : null;
     case "playout":
       return typeof data["max_ms"] === "number" ? (message as ServerMessage) : null;
+    case "clock":
+      return typeof data["client_us"] === "number" && typeof data["server_us"] === "number"
+        ? (message as ServerMessage)
+        : null;
     case "error":
     case "close":
       return typeof data["code"] === "string" ? (message as ServerMessage) : null;

@@ -1,3 +1,4 @@
+import { ClockSync, type ClockOffset, EXCHANGE_EVERY_MS, EXCHANGES, ROUND_EVERY_MS } from "./clockSync";
 import { type Endpoints, socketUrl, whepUrl } from "./config";
 import { FlowWatch } from "./flowWatch";
 import type { LatencyMode } from "./latency";
@@ -7,6 +8,7 @@ import { PeerLink } from "./peerLink";
 import { type PlaybackStats, readPlayback } from "./playbackStats";
 import { PlayoutControl } from "./playoutControl";
 import { retryDelayMs } from "./retryPolicy";
+import { candidateAddresses } from "./sdp";
 import type { Negotiator, SignalClient, SignalEvent } from "./signalClient";
 import { SocketClient } from "./socketClient";
 import { chooseTransport, rememberOutcome, type TransportMemory, type Transport } from "./transportChoice";
@@ -19,6 +21,8 @@ const JOIN_TIMEOUT_MS = 15_000;
 /** A path that went silent often comes back: Wi-Fi, a lift. After this we build a new one. */
 const PATH_PATIENCE_MS = 6_000;
 const POLL_MS = 1_000;
+/** A server that is still there answers within this time; else the socket is dead and nobody has told us. */
+const SIGN_OF_LIFE_MS = 4_000;
 /** While people wait for a picture they notice a second. */
 const POLL_WAITING_MS = 250;
 
@@ -94,6 +98,15 @@ export class ViewerSession {
   #playback: PlaybackStats | null = null;
   readonly #playout: PlayoutControl;
   #stopFollowing: (() => void) | null = null;
+  #clock = new ClockSync();
+  /** Who wants to know the server's clock. */
+  #clockWatchers = 0;
+  #clockTimer: Timer;
+  #lifeTimer: Timer;
+  /** The browser does not play before the viewer asks for it. */
+  #blocked = false;
+  /** The server's own addresses in its newest description. */
+  #addresses: readonly string[] = [];
   #serverState: ChannelState | null = null;
   #retryTimer: Timer;
   #joinTimer: Timer;
@@ -118,6 +131,24 @@ export class ViewerSession {
   get peer(): RTCPeerConnection | null {
     return this.#link?.peer ?? null;
   }
+
+  /** How the server's clock stands against ours; null before it was measured. */
+  get clock(): ClockOffset | null {
+    return this.#clock.offset;
+  }
+
+  /** Keeps measuring the server's clock until the returned function is called. */
+  readonly watchClock = (): (() => void) => {
+    this.#clockWatchers += 1;
+    if (this.#clockWatchers === 1) this.#measureClock();
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      this.#clockWatchers -= 1;
+      if (this.#clockWatchers === 0) clearTimeout(this.#clockTimer);
+    };
+  };
 
   start(): void {
     if (this.#running) return;
@@ -149,9 +180,40 @@ export class ViewerSession {
     if (this.#running && this.#parts.hasWebRtc && (this.#retryTimer !== undefined || kind === "failed")) this.#attempt();
   };
 
+  /**
+   * The computer woke up, or the network is another one: what looks connected may be dead, and nobody would notice for
+   * half a minute. Whoever waits for a retry need not; whoever is connected has to give a sign of life.
+   */
+  readonly verify = (): void => {
+    this.nudge();
+    if (!this.#running || !this.#client) return;
+    if (this.#link?.peer.connectionState === "disconnected") {
+      this.#lost({ code: "path-lost" }, false);
+      return;
+    }
+    if (!this.#client.askClock || this.#shown.snapshot().timeline.signalingOpenMs === undefined) return;
+    this.#client.askClock(this.#clock.ask(this.#parts.nowMs()));
+    clearTimeout(this.#lifeTimer);
+    this.#lifeTimer = setTimeout(() => {
+      this.#lost({ code: "socket-lost" }, false);
+    }, SIGN_OF_LIFE_MS);
+  };
+
+  /** Whether the browser lets the video play without being asked by the viewer. */
+  readonly playBlocked = (blocked: boolean): void => {
+    if (blocked === this.#blocked) return;
+    this.#blocked = blocked;
+    const { kind } = this.#shown.snapshot().state;
+    // Pictures come although nobody sees them.
+    if (kind === "autoplay-blocked" || (blocked && (kind === "live" || kind === "waiting"))) this.#onPicture();
+  };
+
   /** The video element has shown a picture of the newest stream. */
   readonly pictureShown = (stream: MediaStream): void => {
-    if (this.#client && stream === this.#shown.snapshot().stream) this.#onPicture();
+    if (!this.#client || stream !== this.#shown.snapshot().stream) return;
+    // Chromium shows a black picture of its own when a new stream takes the place of one that never had any.
+    const state = this.#link?.peer.iceConnectionState;
+    if (state === "connected" || state === "completed") this.#onPicture();
   };
 
   #attempt(): void {
@@ -203,6 +265,7 @@ export class ViewerSession {
     return {
       answerTo: async (offer, send) => {
         current();
+        this.#addresses = candidateAddresses(offer);
         const link = this.#freshLink(generation);
         this.#enter("joining");
         try {
@@ -220,6 +283,7 @@ export class ViewerSession {
       },
       accept: async (answer) => {
         current();
+        this.#addresses = candidateAddresses(answer);
         this.#enter("joining");
         await this.#link?.accept(answer);
         this.#mark("describedMs");
@@ -237,6 +301,7 @@ export class ViewerSession {
         this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, "opened");
         this.#mark("signalingOpenMs");
         this.#playout.signaling(this.#client?.sendPlayout?.bind(this.#client) ?? null);
+        if (this.#clockWatchers > 0) this.#measureClock();
         this.#dispatch({ type: "step", step: "negotiating" });
         return;
       case "viewers":
@@ -248,6 +313,10 @@ export class ViewerSession {
         return;
       case "playout":
         this.#playout.allowed(event.maxMs);
+        return;
+      case "clock":
+        clearTimeout(this.#lifeTimer);
+        this.#clock.answer(event.clientUs, event.serverUs, this.#parts.nowMs());
         return;
       case "notice":
         this.#show({ notice: event.cause });
@@ -292,7 +361,10 @@ export class ViewerSession {
         return;
       case "failed":
       case "closed":
-        this.#lost({ code: this.#shown.snapshot().timeline.connectedMs === undefined ? "path-blocked" : "path-lost" }, false);
+        this.#lost(
+          this.#shown.snapshot().timeline.connectedMs === undefined ? this.#pathBlocked() : { code: "path-lost" },
+          false,
+        );
         return;
       case "new":
       case "connecting":
@@ -304,7 +376,7 @@ export class ViewerSession {
     this.#retries = 0;
     this.#playout.pictured();
     this.#mark("firstPictureMs");
-    this.#dispatch({ type: "picture" });
+    this.#dispatch({ type: "picture", blocked: this.#blocked });
   }
 
   #lost(cause: Cause, final: boolean): void {
@@ -328,7 +400,8 @@ export class ViewerSession {
   /** Ends the current attempt without a word about what comes next. */
   #leave(): void {
     this.#generation += 1;
-    for (const timer of [this.#retryTimer, this.#joinTimer, this.#pathTimer, this.#pollTimer]) clearTimeout(timer);
+    const timers = [this.#retryTimer, this.#joinTimer, this.#pathTimer, this.#pollTimer, this.#clockTimer, this.#lifeTimer];
+    for (const timer of timers) clearTimeout(timer);
     this.#retryTimer = undefined;
     this.#client?.close();
     this.#client = null;
@@ -375,8 +448,27 @@ export class ViewerSession {
     this.#joinTimer = setTimeout(() => {
       const { state } = this.#shown.snapshot();
       const joining = state.kind === "connecting" && state.step === "joining";
-      this.#lost({ code: joining ? "path-blocked" : "unreachable" }, false);
+      this.#lost(joining ? this.#pathBlocked() : { code: "unreachable" }, false);
     }, JOIN_TIMEOUT_MS);
+  }
+
+  #pathBlocked(): Cause {
+    return this.#addresses.length === 0 ? { code: "path-blocked" } : { code: "path-blocked", addresses: this.#addresses };
+  }
+
+  /** Rounds of exchanges for as long as somebody wants to know. */
+  #measureClock(): void {
+    clearTimeout(this.#clockTimer);
+    const client = this.#client;
+    if (!client?.askClock) return;
+    this.#clock.begin();
+    let left = EXCHANGES;
+    const ask = (): void => {
+      client.askClock?.(this.#clock.ask(this.#parts.nowMs()));
+      left -= 1;
+      this.#clockTimer = left > 0 ? setTimeout(ask, EXCHANGE_EVERY_MS) : setTimeout(() => { this.#measureClock(); }, ROUND_EVERY_MS);
+    };
+    ask();
   }
 
   #enter(step: "joining"): void {
@@ -402,7 +494,9 @@ export class ViewerSession {
       this.#playback = readPlayback(report as Iterable<readonly [string, unknown]>, this.#parts.nowMs());
       const flow = this.#flow.judge(this.#playback, this.#expectsVideo());
       if (flow === "flowing") this.#onPicture();
-      if (flow === "stalled") this.#dispatch({ type: "stalled", atMs: this.#playback.atMs });
+      if (flow === "stalled") {
+        this.#dispatch({ type: "stalled", atMs: this.#playback.atMs, reason: this.#flow.reason(this.#playback) });
+      }
     }
     this.#poll();
   }

@@ -43,12 +43,24 @@ export interface Cause {
   readonly code: CauseCode;
   /** The server's own sentence. */
   readonly detail?: string;
+  /** Where the server wanted to be reached, for whoever looks after the network: `203.0.113.5:20000`. */
+  readonly addresses?: readonly string[];
 }
+
+/** Why pictures have stopped while the connection is there. */
+export type StallReason =
+  /** Nothing arrives. */
+  | "network"
+  /** Packets arrive, and too many are missing. */
+  | "loss"
+  /** Whole pictures arrive and are not decoded. */
+  | "device";
 
 /** What a viewer's screen shows. One at a time: impossible mixes cannot be written. */
 export type ViewerState =
   | { readonly kind: "idle" }
-  | { readonly kind: "connecting"; readonly step: Step; readonly attempt: number }
+  /** `after`: what keeps going wrong, where it takes so long to find out that people should know meanwhile. */
+  | { readonly kind: "connecting"; readonly step: Step; readonly attempt: number; readonly after?: Cause }
   /** Connected, and no picture yet. */
   | { readonly kind: "waiting" }
   /** Nobody is streaming; playback starts by itself when somebody does. `ended`: it was on until just now. */
@@ -57,7 +69,9 @@ export type ViewerState =
   /** The streamer's line broke; the connection stays and the picture resumes by itself. */
   | { readonly kind: "away" }
   /** Connected, and pictures have stopped coming. */
-  | { readonly kind: "stalled"; readonly sinceMs: number }
+  | { readonly kind: "stalled"; readonly sinceMs: number; readonly reason: StallReason }
+  /** Pictures come, and the browser waits for a click before it shows them. */
+  | { readonly kind: "autoplay-blocked" }
   | { readonly kind: "retrying"; readonly inMs: number; readonly attempt: number; readonly cause: Cause }
   /** Trying again would not help. */
   | { readonly kind: "failed"; readonly cause: Cause };
@@ -70,9 +84,9 @@ export type ViewerEvent =
   | { readonly type: "joined" }
   /** The server's word about the streamer. */
   | { readonly type: "server"; readonly state: ChannelState }
-  /** Pictures are moving. */
-  | { readonly type: "picture" }
-  | { readonly type: "stalled"; readonly atMs: number }
+  /** Pictures are moving; `blocked`: the browser does not show them before the viewer asks for it. */
+  | { readonly type: "picture"; readonly blocked: boolean }
+  | { readonly type: "stalled"; readonly atMs: number; readonly reason: StallReason }
   /** The connection is gone; the next attempt begins in `inMs`. */
   | { readonly type: "lost"; readonly cause: Cause; readonly inMs: number; readonly attempt: number }
   | { readonly type: "gave-up"; readonly cause: Cause }
@@ -86,7 +100,7 @@ export function next(state: ViewerState, event: ViewerEvent): ViewerState {
   if (event.type === "gave-up") return { kind: "failed", cause: event.cause };
   if (event.type === "attempt") {
     // Asking again whether somebody streams by now is no news to anyone who waits.
-    return state.kind === "offline" ? state : { kind: "connecting", step: "reaching", attempt: event.attempt };
+    return state.kind === "offline" ? state : { kind: "connecting", step: "reaching", attempt: event.attempt, ...after(state) };
   }
   if (state.kind === "idle" || state.kind === "failed") return state;
 
@@ -99,9 +113,14 @@ export function next(state: ViewerState, event: ViewerEvent): ViewerState {
       return onServer(state, event.state);
     case "picture":
       // Single pictures still come out of the jitter buffer after the streamer's line broke.
-      return state.kind === "away" || state.kind === "offline" ? state : { kind: "live" };
-    case "stalled":
-      return state.kind === "live" ? { kind: "stalled", sinceMs: event.atMs } : state;
+      if (state.kind === "away" || state.kind === "offline") return state;
+      return event.blocked ? { kind: "autoplay-blocked" } : { kind: "live" };
+    case "stalled": {
+      const { atMs: sinceMs, reason } = event;
+      if (state.kind === "live") return { kind: "stalled", sinceMs, reason };
+      // The reason may change while it lasts; the beginning does not.
+      return state.kind === "stalled" && state.reason !== reason ? { ...state, reason } : state;
+    }
     case "lost":
       return onLost(state, event);
   }
@@ -111,7 +130,13 @@ function onStep(state: ViewerState, step: Step): ViewerState {
   const attempt = state.kind === "connecting" ? state.attempt : 1;
   // The server talks to those who wait for a stream as well; only an offer means that it begins.
   if (state.kind === "offline" && step !== "joining") return state;
-  return { kind: "connecting", step, attempt };
+  return { kind: "connecting", step, attempt, ...after(state) };
+}
+
+/** A blocked network shows after many seconds each time, and it is not the network of somebody who had pictures. */
+function after(state: ViewerState): { readonly after?: Cause } {
+  if (state.kind === "connecting" && state.after) return { after: state.after };
+  return state.kind === "retrying" && state.cause.code === "path-blocked" ? { after: state.cause } : {};
 }
 
 function onServer(state: ViewerState, server: ChannelState): ViewerState {
@@ -139,5 +164,5 @@ function onLost(state: ViewerState, event: Extract<ViewerEvent, { type: "lost" }
 }
 
 function hasSeenPictures(state: ViewerState): boolean {
-  return state.kind === "live" || state.kind === "away" || state.kind === "stalled";
+  return state.kind === "live" || state.kind === "away" || state.kind === "stalled" || state.kind === "autoplay-blocked";
 }

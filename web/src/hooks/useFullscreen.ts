@@ -1,6 +1,6 @@
 import { type RefObject, useCallback, useSyncExternalStore } from "react";
 
-interface Fullscreen {
+export interface Toggle {
   readonly on: boolean;
   readonly possible: boolean;
   readonly toggle: () => void;
@@ -11,11 +11,12 @@ interface AppleVideo extends HTMLVideoElement {
   webkitEnterFullscreen?: () => void;
 }
 
+export function fullscreenPossible(): boolean {
+  return document.fullscreenEnabled || "webkitEnterFullscreen" in HTMLVideoElement.prototype;
+}
+
 /** Shows `frame` on the whole screen, or the `video` alone where nothing else is allowed. */
-export function useFullscreen(
-  frame: RefObject<HTMLElement | null>,
-  video: RefObject<HTMLVideoElement | null>,
-): Fullscreen {
+export function useFullscreen(frame: RefObject<HTMLElement | null>, video: RefObject<HTMLVideoElement | null>): Toggle {
   const on = useSyncExternalStore(subscribe, () => document.fullscreenElement instanceof Element);
   const toggle = useCallback(() => {
     const element: AppleVideo | null = video.current;
@@ -23,7 +24,7 @@ export function useFullscreen(
     else if (document.fullscreenEnabled) void frame.current?.requestFullscreen().catch(() => undefined);
     else element?.webkitEnterFullscreen?.();
   }, [frame, video]);
-  return { on, possible: document.fullscreenEnabled || "webkitEnterFullscreen" in HTMLVideoElement.prototype, toggle };
+  return { on, possible: fullscreenPossible(), toggle };
 }
 
 function subscribe(listener: () => void): () => void {

@@ -21,5 +21,7 @@ export function useShortcuts(actions: Readonly<Record<string, () => void>>): voi
 function belongsToFocus(event: KeyboardEvent): boolean {
   if (!(event.target instanceof HTMLElement)) return false;
   if (event.target.isContentEditable || event.target.matches("textarea, select, input:not([type=range])")) return true;
+  // Arrows move what can be moved.
+  if (event.key.startsWith("Arrow") && event.target.matches("input, [role=menuitemradio]")) return true;
   return event.key === " " && event.target.matches("button, a, input, summary");
 }

@@ -1,4 +1,6 @@
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { Choice } from "../core/choice";
+import { useChoice } from "./useChoice";
 
 export interface VideoControls {
   readonly muted: boolean;
@@ -8,8 +10,6 @@ export interface VideoControls {
   readonly paused: boolean;
   /** A picture has been shown and still is, although it may stand still. */
   readonly pictured: boolean;
-  /** The browser waits for a click before it plays anything. */
-  readonly blocked: boolean;
   /** The sound was switched off by us, so that the picture could start by itself, and nobody has chosen yet. */
   readonly soundUnasked: boolean;
   readonly togglePlay: () => void;
@@ -17,37 +17,69 @@ export interface VideoControls {
   readonly setVolume: (volume: number) => void;
 }
 
-/**
- * Plays `stream` in the video element, muted until the viewer says otherwise: browsers let nothing else start by itself.
- * `onPicture` is told the first picture of each stream at the moment it is shown.
- */
-export function useVideoElement(
-  ref: RefObject<HTMLVideoElement | null>,
-  stream: MediaStream | null,
-  onPicture: (stream: MediaStream) => void,
-): VideoControls {
+/** Who decides about the sound where several players share the ears of one viewer. */
+export interface SharedSound {
+  readonly on: boolean;
+  readonly set: (on: boolean) => void;
+}
+
+export interface VideoWishes {
+  readonly stream: MediaStream | null;
+  readonly volume: Choice<number>;
+  /** Begin without sound: browsers let nothing else start by itself. */
+  readonly startMuted: boolean;
+  readonly sound: SharedSound | null;
+  /** Told the first picture of each stream at the moment it is shown. */
+  readonly onPicture: (stream: MediaStream) => void;
+  /** Told whether the browser waits for a click before it plays anything. */
+  readonly onBlocked: (blocked: boolean) => void;
+}
+
+/** Plays a stream in the video element. */
+export function useVideoElement(ref: RefObject<HTMLVideoElement | null>, wishes: VideoWishes): VideoControls {
+  const { stream, sound, onPicture, onBlocked } = wishes;
   const stopped = useRef(false);
-  const [sound, setSound] = useState({ muted: true, volume: 1 });
+  const [volume, chooseVolume] = useChoice(wishes.volume);
+  const [ownMuted, setOwnMuted] = useState(wishes.startMuted);
+  const muted = sound ? !sound.on : ownMuted;
   const [paused, setPaused] = useState(false);
   const [picturedStream, setPicturedStream] = useState<MediaStream | null>(null);
   // It outlives its stream when another one replaces that, and ends when none does.
   if (stream === null && picturedStream !== null) setPicturedStream(null);
-  const [blocked, setBlocked] = useState(false);
   const [soundUnasked, setSoundUnasked] = useState(true);
 
   const play = useCallback(() => {
     const video = ref.current;
     if (!video) return;
-    void video.play().then(
-      () => {
-        setBlocked(false);
-      },
-      (error: unknown) => {
+    const start = async (): Promise<void> => {
+      if (await played(video)) return;
+      // Pictures without sound are better than neither; the button for the sound says the rest.
+      if (!video.muted) {
+        video.muted = true;
+        setOwnMuted(true);
+        if (await played(video)) return;
+      }
+      onBlocked(true);
+    };
+    const played = async (element: HTMLVideoElement): Promise<boolean> => {
+      try {
+        await element.play();
+        onBlocked(false);
+        return true;
+      } catch (error) {
         // Other failures are a newer stream taking this one's place.
-        if (error instanceof DOMException && error.name === "NotAllowedError") setBlocked(true);
-      },
-    );
-  }, [ref]);
+        return !(error instanceof DOMException) || error.name !== "NotAllowedError";
+      }
+    };
+    void start();
+  }, [ref, onBlocked]);
+
+  useLayoutEffect(() => {
+    const video = ref.current;
+    if (!video) return;
+    video.muted = muted;
+    video.volume = volume;
+  }, [ref, muted, volume]);
 
   useLayoutEffect(() => {
     const video = ref.current;
@@ -95,29 +127,29 @@ export function useVideoElement(
     };
   }, [ref, play]);
 
-  const change = useCallback((apply: (video: HTMLVideoElement) => void) => {
-    const video = ref.current;
-    if (!video) return;
-    apply(video);
-    setSound({ muted: video.muted, volume: video.volume });
-    setSoundUnasked(false);
-  }, [ref]);
+  const setMuted = useCallback(
+    (value: boolean) => {
+      // Within the click itself: some browsers allow sound only there.
+      if (ref.current) ref.current.muted = value;
+      setSoundUnasked(false);
+      if (sound) sound.set(!value);
+      else setOwnMuted(value);
+    },
+    [ref, sound],
+  );
 
   const toggleMute = useCallback(() => {
-    change((video) => {
-      video.muted = !video.muted;
-      if (!video.muted && video.volume === 0) video.volume = 0.5;
-    });
-  }, [change]);
+    if (muted && volume === 0) chooseVolume(0.5);
+    setMuted(!muted);
+  }, [muted, volume, chooseVolume, setMuted]);
 
   const setVolume = useCallback(
-    (volume: number) => {
-      change((video) => {
-        video.volume = volume;
-        video.muted = volume === 0;
-      });
+    (value: number) => {
+      const share = Math.min(1, Math.max(0, value));
+      chooseVolume(share);
+      setMuted(share === 0);
     },
-    [change],
+    [chooseVolume, setMuted],
   );
 
   const togglePlay = useCallback(() => {
@@ -129,5 +161,5 @@ export function useVideoElement(
     else play();
   }, [ref, play]);
 
-  return { ...sound, paused, pictured: picturedStream !== null, blocked, soundUnasked, togglePlay, toggleMute, setVolume };
+  return { muted, volume, paused, pictured: picturedStream !== null, soundUnasked, togglePlay, toggleMute, setVolume };
 }

@@ -1,15 +1,28 @@
 /** Every word of the page. A second language is a second file of this shape. */
 export const en = {
   locale: "en",
+  direction: "ltr" as "ltr" | "rtl",
+  /** What the language calls itself. */
+  language: "English",
+  languageMenu: "Language",
   name: "Heliograph",
   skipToContent: "Skip to content",
-  pageTitle: (page: string | null) => (page === null ? "Heliograph" : `${page} · Heliograph`),
+  pageTitle: (page: string | null, site: string) => (page === null ? site : `${page} · ${site}`),
 
   home: {
     title: "On the air",
     subtitle: (count: number) =>
       count === 1 ? "One channel is signalling right now." : `${count} channels are signalling right now.`,
     loading: "Looking for channels",
+    search: "Search channels",
+    found: (count: number, text: string) =>
+      count === 1 ? `1 channel with “${text}”` : `${count.toLocaleString("en")} channels with “${text}”`,
+    nothingFound: {
+      title: (text: string) => `No channel with “${text}” is on the air`,
+      text: "Perhaps it begins later: this list changes by itself. Or look at everything that is on now.",
+      showAll: "Show all channels",
+    },
+    several: "Watch several at once",
     unreachable: {
       title: "The server does not answer",
       text: "The list of channels cannot be loaded right now. This page asks again every few seconds.",
@@ -59,6 +72,27 @@ export const en = {
   watch: {
     player: (name: string) => `Player: ${name}`,
     alsoLive: "On the air meanwhile",
+    addAnother: "Watch another channel beside it",
+  },
+
+  several: {
+    title: (count: number) => `${count.toLocaleString("en")} channels at once`,
+    listen: (name: string) => `Listen to ${name}`,
+    listening: (name: string) => `You hear ${name}`,
+    remove: (name: string) => `Take ${name} away`,
+    alone: (name: string) => `Watch ${name} alone`,
+    add: "Add a channel",
+    addHint: "Choose from what is on the air",
+    nothingToAdd: "Nothing else is on the air right now.",
+    full: (most: number) => `No more than ${most} at once: each of them costs your line and your device.`,
+    none: {
+      title: "Choose what to watch",
+      text: "Add channels that are on the air; one of them has the sound.",
+    },
+  },
+
+  embed: {
+    open: (site: string) => `Watch on ${site}`,
   },
 
   controls: {
@@ -71,6 +105,13 @@ export const en = {
     fullscreen: "Full screen",
     leaveFullscreen: "Leave full screen",
     latency: "Delay",
+    pictureInPicture: "Picture in picture",
+    leavePictureInPicture: "Leave picture in picture",
+    theatre: "Theatre mode",
+    leaveTheatre: "Leave theatre mode",
+    figures: "Live figures",
+    hideFigures: "Hide live figures",
+    help: "Keyboard shortcuts",
     withShortcut: (label: string, key: string) => `${label} (${key})`,
   },
 
@@ -79,6 +120,78 @@ export const en = {
     lowest: { name: "Lowest", text: "Pictures as soon as they come; sound may follow a moment later." },
     balanced: { name: "Balanced", text: "Close to live, picture and sound together." },
     smooth: { name: "Smooth", text: "A second behind. Helps where the network stutters." },
+  },
+
+  help: {
+    title: "Keyboard shortcuts",
+    close: "Close",
+    keys: {
+      play: "Pause, or go on with what is live",
+      mute: "Sound on or off",
+      volume: "Louder, quieter",
+      fullscreen: "Full screen",
+      pictureInPicture: "Picture in picture",
+      theatre: "Theatre mode: as wide as the window",
+      figures: "Live figures",
+      help: "This sheet",
+      close: "Close what is open",
+    },
+    space: "Space",
+    escape: "Esc",
+    touch: "On a touch screen, tap twice for the full screen.",
+    missingTitle: "Not possible here",
+    /** What the browser or the connection does not allow, and why. */
+    missing: {
+      wakeLock: "The screen may go dark while you watch: browsers keep it awake only for pages that come over https.",
+      clipboard: "Copying by a button works only over https. Select the text and copy it by hand.",
+      pictureInPicture: "This browser has no picture in picture, or keeps it from pages.",
+      fullscreen: "This browser shows no page on the full screen.",
+    },
+  },
+
+  /** How things go, in figures. */
+  figures: {
+    title: "Live figures",
+    close: "Hide the figures",
+    copy: "Copy as text",
+    copied: "Copied",
+    copyFailed: "Select and copy by hand",
+    chart: "Delay and bitrate over the last minute",
+    delayLine: "Delay",
+    bitrateLine: "Bitrate",
+    unknown: "–",
+    rows: {
+      delay: "Delay",
+      network: "Network, one way",
+      buffer: "Waiting in the buffer",
+      decode: "Decoding",
+      roundTrip: "Round trip",
+      loss: "Lost",
+      recovered: "Sent again and received",
+      freezes: "Freezes",
+      bitrate: "Bitrate",
+      picture: "Picture",
+      codec: "Codecs",
+      encryption: "Encryption",
+      path: "Way",
+      transport: "Signaling",
+      clock: "Clock against the server",
+    },
+    /** Where the delay comes from; it says what is not in it. */
+    delayFrom: {
+      reports: "from the server to your eye; the way from the camera to the server is not in it",
+      parts: "network, buffer and decoding added up; the way from the camera to the server is not in it",
+    },
+    ms: (ms: number) => `${Math.round(ms).toLocaleString("en")} ms`,
+    tenths: (ms: number) => `${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`,
+    percent: (percent: number) => `${percent.toLocaleString("en", { maximumFractionDigits: 2 })} %`,
+    packets: (count: number) => (count === 1 ? "1 packet" : `${count.toLocaleString("en")} packets`),
+    times: (count: number, seconds: number) =>
+      count === 0 ? "none" : `${count.toLocaleString("en")}, ${seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s in all`,
+    bitrate: (mbit: number) => `${mbit.toLocaleString("en", { maximumFractionDigits: 2 })} Mbit/s`,
+    picture: (width: number, height: number, fps: number | null) =>
+      fps === null ? `${width} × ${height}` : `${width} × ${height}, ${Math.round(fps)} fps`,
+    within: (ms: number) => `known within ${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`,
   },
 
   /** What is happening, in one sentence, and what one can do about it. */
@@ -101,8 +214,18 @@ export const en = {
       text: "You are still connected. The picture resumes by itself as soon as the streamer is back.",
     },
     stalled: {
-      title: "No pictures are coming through",
-      text: "The connection between you and the server is slow or interrupted. It often recovers within seconds.",
+      network: {
+        title: "No pictures are coming through",
+        text: "The connection between you and the server is slow or interrupted. It often recovers within seconds.",
+      },
+      loss: {
+        title: "Parts of the picture are getting lost",
+        text: "Your network loses too much on the way. The picture goes on with the next whole one; a cable or another Wi-Fi helps.",
+      },
+      device: {
+        title: "This device cannot keep up",
+        text: "Everything arrives, but it is not decoded in time. Close other programs or tabs, or plug the device in.",
+      },
     },
     paused: { title: "Paused", text: "When you go on, you see what is happening then." },
     autoplayBlocked: {
@@ -113,6 +236,8 @@ export const en = {
     retryIn: (seconds: number) => `Trying again in ${seconds} s`,
     retryNow: "Try again now",
     otherChannels: "See the other channels",
+    /** What to ask an administrator for; `addresses` are the server's own. */
+    askFor: (addresses: string) => `Ask for outgoing UDP to ${addresses}.`,
   },
 
   /** Why it did not work. `text` says what one can do. */

@@ -1,6 +1,7 @@
+import type { Language } from "../core/language";
+import { de } from "./de";
 import { type Catalogue, en } from "./en";
 
 export type { Catalogue };
 
-/** The language of the page. Where there is a second one, the browser's wish decides here. */
-export const strings: Catalogue = en;
+export const CATALOGUES: Readonly<Record<Language, Catalogue>> = { en, de };

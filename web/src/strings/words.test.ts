@@ -9,11 +9,15 @@ const TALKING: ViewerState[] = [
   { kind: "connecting", step: "reaching", attempt: 1 },
   { kind: "connecting", step: "negotiating", attempt: 1 },
   { kind: "connecting", step: "joining", attempt: 1 },
+  { kind: "connecting", step: "joining", attempt: 2, after: { code: "path-blocked" } },
   { kind: "waiting" },
   { kind: "offline", ended: false },
   { kind: "offline", ended: true },
   { kind: "away" },
-  { kind: "stalled", sinceMs: 0 },
+  { kind: "stalled", sinceMs: 0, reason: "network" },
+  { kind: "stalled", sinceMs: 0, reason: "loss" },
+  { kind: "stalled", sinceMs: 0, reason: "device" },
+  { kind: "autoplay-blocked" },
   ...CAUSES.map((code): ViewerState => ({ kind: "retrying", inMs: 1, attempt: 2, cause: { code } })),
   ...CAUSES.map((code): ViewerState => ({ kind: "failed", cause: { code } })),
 ];
@@ -34,6 +38,12 @@ describe("stateWords", () => {
   it("counts attempts from the second one on", () => {
     expect(stateWords({ kind: "connecting", step: "reaching", attempt: 3 }, en)?.text).toContain("Attempt 3.");
     expect(stateWords({ kind: "connecting", step: "reaching", attempt: 1 }, en)?.text).not.toContain("Attempt");
+  });
+
+  it("names the addresses that an administrator has to let through", () => {
+    const cause = { code: "path-blocked", addresses: ["203.0.113.5:20000", "[2001:db8::1]:20000"] } as const;
+    const text = stateWords({ kind: "failed", cause }, en)?.text;
+    expect(text).toContain("outgoing UDP to 203.0.113.5:20000, [2001:db8::1]:20000.");
   });
 
   it("passes on what the server says when we know no better", () => {

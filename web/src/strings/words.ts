@@ -15,7 +15,7 @@ export function stateWords(state: ViewerState, strings: Catalogue): Words | null
     case "live":
       return null;
     case "connecting": {
-      const words = status[state.step];
+      const words = state.after ? causeWords(state.after, strings) : status[state.step];
       return state.attempt === 1 ? words : { title: words.title, text: `${words.text} ${status.again(state.attempt)}` };
     }
     case "waiting":
@@ -25,7 +25,9 @@ export function stateWords(state: ViewerState, strings: Catalogue): Words | null
     case "away":
       return status.away;
     case "stalled":
-      return status.stalled;
+      return status.stalled[state.reason];
+    case "autoplay-blocked":
+      return status.autoplayBlocked;
     case "retrying":
     case "failed":
       return causeWords(state.cause, strings);
@@ -34,6 +36,9 @@ export function stateWords(state: ViewerState, strings: Catalogue): Words | null
 
 function causeWords(cause: Cause, strings: Catalogue): Words {
   const words = strings.causes[cause.code];
+  if (cause.addresses !== undefined) {
+    return { title: words.title, text: `${words.text} ${strings.status.askFor(cause.addresses.join(", "))}` };
+  }
   if (cause.code !== "other" || cause.detail === undefined) return words;
   return { title: words.title, text: `${strings.notices.other(sentence(cause.detail))} ${words.text}` };
 }

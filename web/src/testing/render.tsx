@@ -1,6 +1,8 @@
 import { render, type RenderResult } from "@testing-library/react";
 import type { ReactNode } from "react";
-import { LatencyChoice } from "../core/latencyChoice";
+import { PLAIN_SITE, type Site } from "../core/branding";
+import { type Choices, rememberedChoices } from "../core/choices";
+import { Observable } from "../core/observable";
 import { SessionKeeper } from "../core/sessionKeeper";
 import { StreamsClient } from "../core/streamsClient";
 import type { StreamEntry } from "../core/messages";
@@ -17,7 +19,7 @@ export function streamEntry(changes: Partial<StreamEntry> = {}): StreamEntry {
     state: "live",
     viewers: 3,
     bitrate_bps: 4_000_000,
-    tracks: [{ kind: "video", codec: "h264", profile: null, width: 1280, height: 720, fps: 29.97, bitrate_bps: 4_000_000 }],
+    tracks: [{ kind: "video", codec: "h264", profile: null, width: 1280, height: 720, fps: 29.97, keyframe_interval_ms: null, bitrate_bps: 4_000_000 }],
     warnings: [],
     ...changes,
   };
@@ -26,7 +28,9 @@ export function streamEntry(changes: Partial<StreamEntry> = {}): StreamEntry {
 /** Draws `children` with sessions and a list of streams whose server is the test. `null`: it does not answer. */
 export function renderPage(children: ReactNode, streams: readonly StreamEntry[] | null): Drawn {
   const sessions: ReturnType<typeof fakeSession>[] = [];
-  const latency = new LatencyChoice(() => window.localStorage);
+  const choices = rememberedChoices(() => window.localStorage, ["en"]);
+  const { latency } = choices;
+  const site = new Observable<Site>(PLAIN_SITE);
   const keeper = new SessionKeeper((target) => {
     const fake = fakeSession(target, { latency });
     sessions.push(fake);
@@ -42,13 +46,14 @@ export function renderPage(children: ReactNode, streams: readonly StreamEntry[] 
       return events as unknown as EventSource;
     },
   });
-  const page = render(<HeliographContext value={{ keeper, streams: client, latency }}>{children}</HeliographContext>);
-  return { page, sessions, latency };
+  const page = render(<HeliographContext value={{ keeper, streams: client, choices, endpoints: Promise.resolve(ENDPOINTS), site }}>{children}</HeliographContext>);
+  return { page, sessions, choices, site };
 }
 
 interface Drawn {
   readonly page: RenderResult;
-  readonly latency: LatencyChoice;
+  readonly choices: Choices;
+  readonly site: Observable<Site>;
   /** In the order in which the page asked for them. */
   readonly sessions: readonly ReturnType<typeof fakeSession>[];
 }

@@ -1,12 +1,12 @@
 import type { StreamEntry } from "../../core/messages";
 import { watchPath } from "../../core/route";
 import { streamTarget } from "../../core/streamsClient";
-import { strings } from "../../strings";
 import { sinceWords } from "../../strings/words";
 import { Link } from "../Link/Link";
 import { StateBadge } from "../StateBadge/StateBadge";
 import { ViewerCount } from "../ViewerCount/ViewerCount";
-import { CardArt } from "./CardArt";
+import { CardPicture } from "./CardPicture";
+import { useStrings } from "../../hooks/useStrings";
 import styles from "./ChannelCard.module.css";
 
 interface Props {
@@ -16,12 +16,13 @@ interface Props {
 
 /** One channel that is on the air. */
 export function ChannelCard({ stream, nowMs }: Props) {
+  const strings = useStrings();
   const name = stream.channel ?? strings.card.port(stream.port);
   const facts = [...(stream.name === null ? [] : [name]), sinceWords(stream.since_ms, nowMs, strings)];
   return (
     <article className={styles["card"]} data-channel={name}>
       <div className={styles["art"]}>
-        <CardArt name={name} />
+        <CardPicture name={name} stream={stream} />
         <span className={styles["badge"]}>
           <StateBadge state={stream.state} />
         </span>
@@ -46,6 +47,7 @@ export function ChannelCard({ stream, nowMs }: Props) {
 
 /** Size and rate of the picture, as far as they are known. */
 function PictureFacts({ stream }: { readonly stream: StreamEntry }) {
+  const strings = useStrings();
   const video = stream.tracks.find((track) => track.kind === "video");
   if (!video?.width || !video.height) return null;
   return (

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
+import type { Toggle } from "../../hooks/useFullscreen";
+import { useStrings } from "../../hooks/useStrings";
 import type { VideoControls } from "../../hooks/useVideoElement";
-import { strings } from "../../strings";
 import { Icon, type IconName } from "../Icon/Icon";
 import { LatencyMenu } from "../LatencyMenu/LatencyMenu";
 import { VolumeControl } from "../VolumeControl/VolumeControl";
@@ -8,15 +9,22 @@ import styles from "./Controls.module.css";
 
 interface Props {
   readonly video: VideoControls;
-  readonly fullscreen: { readonly on: boolean; readonly possible: boolean; readonly toggle: () => void };
+  /** The browser waits for a click. */
+  readonly blocked: boolean;
+  readonly fullscreen: Toggle;
+  readonly pictureInPicture: Toggle;
+  /** Null where the page has no room to give. */
+  readonly theatre: Toggle | null;
+  readonly figures: Toggle;
+  readonly onHelp: () => void;
   /** What stands between the buttons. */
   readonly children: ReactNode;
 }
 
 /** The bar at the lower edge of the picture. */
-export function Controls({ video, fullscreen, children }: Props) {
-  const { controls } = strings;
-  const stopped = video.paused || video.blocked;
+export function Controls({ video, blocked, fullscreen, pictureInPicture, theatre, figures, onHelp, children }: Props) {
+  const { controls } = useStrings();
+  const stopped = video.paused || blocked;
   return (
     <div className={styles["bar"]} role="group" aria-label={controls.group}>
       <ControlButton
@@ -32,7 +40,32 @@ export function Controls({ video, fullscreen, children }: Props) {
         onVolume={video.setVolume}
       />
       <div className={styles["facts"]}>{children}</div>
+      <ControlButton icon="help" label={controls.help} shortcut="?" wideOnly onPress={onHelp} />
+      <ControlButton
+        icon="figures"
+        label={figures.on ? controls.hideFigures : controls.figures}
+        shortcut="I"
+        pressed={figures.on}
+        onPress={figures.toggle}
+      />
       <LatencyMenu />
+      {pictureInPicture.possible && (
+        <ControlButton
+          icon="pip"
+          label={pictureInPicture.on ? controls.leavePictureInPicture : controls.pictureInPicture}
+          shortcut="P"
+          onPress={pictureInPicture.toggle}
+        />
+      )}
+      {theatre?.possible && !fullscreen.on && (
+        <ControlButton
+          icon="theatre"
+          label={theatre.on ? controls.leaveTheatre : controls.theatre}
+          shortcut="T"
+          wideOnly
+          onPress={theatre.toggle}
+        />
+      )}
       {fullscreen.possible && (
         <ControlButton
           icon={fullscreen.on ? "shrink" : "expand"}
@@ -49,12 +82,23 @@ interface ButtonProps {
   readonly icon: IconName;
   readonly label: string;
   readonly shortcut: string;
+  readonly pressed?: boolean;
+  /** Left out where the picture is small. */
+  readonly wideOnly?: boolean;
   readonly onPress: () => void;
 }
 
-function ControlButton({ icon, label, shortcut, onPress }: ButtonProps) {
+function ControlButton({ icon, label, shortcut, pressed, wideOnly, onPress }: ButtonProps) {
+  const { controls } = useStrings();
   return (
-    <button type="button" aria-label={label} title={strings.controls.withShortcut(label, shortcut)} onClick={onPress}>
+    <button
+      type="button"
+      aria-label={label}
+      aria-pressed={pressed}
+      title={controls.withShortcut(label, shortcut)}
+      data-wide-only={wideOnly}
+      onClick={onPress}
+    >
       <Icon name={icon} />
     </button>
   );

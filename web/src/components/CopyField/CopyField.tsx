@@ -1,6 +1,7 @@
 import { useRef, useState } from "react";
-import { strings } from "../../strings";
 import { Icon } from "../Icon/Icon";
+import { useStrings } from "../../hooks/useStrings";
+import { writeClipboard } from "./clipboard";
 import styles from "./CopyField.module.css";
 
 interface Props {
@@ -11,6 +12,7 @@ interface Props {
 
 /** A line of text to take along. */
 export function CopyField({ text, label }: Props) {
+  const strings = useStrings();
   const code = useRef<HTMLElement>(null);
   const [outcome, setOutcome] = useState<"none" | "copied" | "failed">("none");
   const words = { none: strings.empty.copy, copied: strings.empty.copied, failed: strings.empty.copyFailed }[outcome];
@@ -30,14 +32,4 @@ export function CopyField({ text, label }: Props) {
       </button>
     </span>
   );
-}
-
-/** Browsers give pages the clipboard only over https or on the same machine. */
-async function writeClipboard(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
-import { strings } from "../../strings";
 import { CopyField } from "../CopyField/CopyField";
 import { FramedScene } from "../Scene/Scene";
+import { useStrings } from "../../hooks/useStrings";
 import styles from "./EmptyState.module.css";
 
 interface Props {
@@ -11,6 +11,7 @@ interface Props {
 
 /** Nobody is on the air: says so, and how to be the first. */
 export function EmptyState({ host }: Props) {
+  const strings = useStrings();
   const { empty } = strings;
   return (
     <div className={styles["empty"]}>

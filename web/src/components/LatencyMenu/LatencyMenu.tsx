@@ -1,13 +1,14 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState, useSyncExternalStore } from "react";
 import { LATENCY_MODES, type LatencyMode } from "../../core/latency";
 import { useHeliograph } from "../../hooks/useHeliograph";
-import { strings } from "../../strings";
 import { Icon } from "../Icon/Icon";
+import { useStrings } from "../../hooks/useStrings";
 import styles from "./LatencyMenu.module.css";
 
 /** How far behind the moment one wants to watch: a button, and a menu with one choice of three. */
 export function LatencyMenu() {
-  const { latency } = useHeliograph();
+  const strings = useStrings();
+  const { latency } = useHeliograph().choices;
   const chosen = useSyncExternalStore(latency.subscribe, latency.snapshot);
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
@@ -68,6 +69,7 @@ interface ChoicesProps {
 }
 
 function Choices({ id, chosen, onChoose, onClose }: ChoicesProps) {
+  const strings = useStrings();
   const menu = useRef<HTMLDivElement>(null);
   useEffect(() => {
     menu.current?.querySelector<HTMLElement>("[aria-checked=true]")?.focus();

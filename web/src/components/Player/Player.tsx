@@ -1,40 +1,133 @@
-import { type ReactNode, useRef } from "react";
-import type { ViewerState } from "../../core/viewerState";
+import { type ReactNode, useRef, useState } from "react";
 import type { ViewerSession, ViewerSnapshot } from "../../core/viewerSession";
-import { useFullscreen } from "../../hooks/useFullscreen";
+import { useDoubleTap } from "../../hooks/useDoubleTap";
+import { type Toggle, useFullscreen } from "../../hooks/useFullscreen";
+import { useHeliograph } from "../../hooks/useHeliograph";
+import { useMediaSession } from "../../hooks/useMediaSession";
+import { usePictureInPicture } from "../../hooks/usePictureInPicture";
+import { usePlayerReport, type PlayerReport } from "../../hooks/usePlayerReport";
 import { usePointerRest } from "../../hooks/usePointerRest";
 import { useShortcuts } from "../../hooks/useShortcuts";
-import { useVideoElement, type VideoControls } from "../../hooks/useVideoElement";
-import { strings } from "../../strings";
-import { stateWords } from "../../strings/words";
-import { Button } from "../Button/Button";
+import { useSite } from "../../hooks/useSite";
+import { useStrings } from "../../hooks/useStrings";
+import { type SharedSound, useVideoElement } from "../../hooks/useVideoElement";
+import { useWakeLock } from "../../hooks/useWakeLock";
+import { BrandLogo } from "../BrandLogo/BrandLogo";
 import { Controls } from "../Controls/Controls";
-import { Icon } from "../Icon/Icon";
-import { Link } from "../Link/Link";
+import { FiguresPanel } from "../FiguresPanel/FiguresPanel";
+import { HelpSheet } from "../HelpSheet/HelpSheet";
 import { StateBadge } from "../StateBadge/StateBadge";
-import { Countdown, stateMood, StatusOverlay } from "../StatusOverlay/StatusOverlay";
 import { UnmuteButton } from "../UnmuteButton/UnmuteButton";
 import { ViewerCount } from "../ViewerCount/ViewerCount";
+import { PlayerOverlay } from "./PlayerOverlay";
 import styles from "./Player.module.css";
 
 interface Props {
   readonly name: string;
   readonly session: ViewerSession;
   readonly snapshot: ViewerSnapshot;
+  /** Null where the page has no more room to give. */
+  readonly theatre?: Toggle | null;
+  /** Where several players share one pair of ears. */
+  readonly sound?: SharedSound | null;
+  readonly startMuted?: boolean;
+  /** Buttons over the picture; without them the picture stands alone. */
+  readonly withControls?: boolean;
+  readonly withLogo?: boolean;
+  /** Keys anywhere on the page are meant for this player. */
+  readonly withShortcuts?: boolean;
+  /** Links that leave the player; off inside a page of another site. */
+  readonly withLinks?: boolean;
+  /** Told what whoever embeds the player wants to know. */
+  readonly onReport?: (report: PlayerReport) => void;
+  /** Stands beside the buttons. */
+  readonly extra?: ReactNode;
 }
 
+const VOLUME_STEP = 0.1;
+
 /** The picture, what is said over it, and the controls. */
-export function Player({ name, session, snapshot }: Props) {
+export function Player({
+  name,
+  session,
+  snapshot,
+  theatre = null,
+  sound = null,
+  startMuted = true,
+  withControls = true,
+  withLogo = true,
+  withShortcuts = true,
+  withLinks = true,
+  onReport,
+  extra,
+}: Props) {
+  const strings = useStrings();
+  const site = useSite();
+  const { choices } = useHeliograph();
   const { state, stream, viewers } = snapshot;
   const frame = useRef<HTMLElement>(null);
   const element = useRef<HTMLVideoElement>(null);
-  const video = useVideoElement(element, stream, session.pictureShown);
+  const video = useVideoElement(element, {
+    stream,
+    volume: choices.volume,
+    startMuted,
+    sound,
+    onPicture: session.pictureShown,
+    onBlocked: session.playBlocked,
+  });
   const fullscreen = useFullscreen(frame, element);
+  const pictureInPicture = usePictureInPicture(element);
   const resting = usePointerRest(frame);
-  useShortcuts({ " ": video.togglePlay, k: video.togglePlay, m: video.toggleMute, f: fullscreen.toggle });
+  const [helpOpen, setHelpOpen] = useState(false);
+  const [figuresOpen, setFiguresOpen] = useState(false);
 
   const live = state.kind === "live";
-  const usable = live || state.kind === "away" || state.kind === "stalled";
+  const blocked = state.kind === "autoplay-blocked";
+  const usable = live || blocked || state.kind === "away" || state.kind === "stalled";
+  const figures: Toggle = {
+    on: figuresOpen,
+    possible: true,
+    toggle: () => {
+      setFiguresOpen(!figuresOpen);
+    },
+  };
+  const help = (): void => {
+    setHelpOpen(!helpOpen);
+  };
+  const close = (): void => {
+    setFiguresOpen(false);
+  };
+  useShortcuts(
+    withShortcuts && !helpOpen
+      ? {
+          " ": video.togglePlay,
+          k: video.togglePlay,
+          m: video.toggleMute,
+          arrowup: () => {
+            video.setVolume((video.muted ? 0 : video.volume) + VOLUME_STEP);
+          },
+          arrowdown: () => {
+            video.setVolume((video.muted ? 0 : video.volume) - VOLUME_STEP);
+          },
+          f: fullscreen.toggle,
+          p: pictureInPicture.toggle,
+          ...(theatre && { t: theatre.toggle }),
+          i: figures.toggle,
+          "?": help,
+          ...(figuresOpen && { escape: close }),
+        }
+      : {},
+  );
+  useDoubleTap(element, fullscreen.toggle);
+  const playing = live && !video.paused;
+  useWakeLock(playing);
+  useMediaSession(
+    usable && (!sound || sound.on)
+      ? { title: name, site: site.title ?? strings.name, paused: video.paused, togglePlay: video.togglePlay }
+      : null,
+  );
+  usePlayerReport(onReport, { state, viewers, muted: video.muted, volume: video.volume, paused: video.paused }, video);
+
   return (
     <section
       ref={frame}
@@ -42,101 +135,46 @@ export function Player({ name, session, snapshot }: Props) {
       aria-label={strings.watch.player(name)}
       data-state={state.kind}
       data-muted={video.muted}
+      data-paused={video.paused}
       data-transport={snapshot.transport}
-      data-resting={live && resting && !video.paused && !video.blocked}
+      data-resting={playing && resting}
+      data-figures={figuresOpen}
     >
       <video ref={element} className={styles["video"]} muted playsInline />
-      <Overlay state={state} video={video} onRetry={session.nudge} />
-      {usable && (
+      {withLogo && site.logo && usable && <BrandLogo logo={site.logo} site={site.title ?? strings.name} />}
+      <PlayerOverlay
+        state={state}
+        pictured={video.pictured}
+        paused={video.paused}
+        withLinks={withLinks}
+        onPlay={video.togglePlay}
+        onRetry={session.nudge}
+      />
+      {usable && withControls && (
         <div className={styles["controls"]}>
-          <Controls video={video} fullscreen={fullscreen}>
+          <Controls
+            video={video}
+            blocked={blocked}
+            fullscreen={fullscreen}
+            pictureInPicture={pictureInPicture}
+            theatre={theatre}
+            figures={figures}
+            onHelp={help}
+          >
             {/* Elsewhere both stand below the picture. */}
             {fullscreen.on && viewers !== null && <ViewerCount count={viewers} />}
             {fullscreen.on && live && <StateBadge state="live" />}
+            {extra}
           </Controls>
         </div>
       )}
-      {live && video.soundUnasked && video.muted && !video.paused && !video.blocked && (
+      {live && withControls && !sound && video.soundUnasked && video.muted && !video.paused && (
         <div className={styles["unmute"]}>
           <UnmuteButton onUnmute={video.toggleMute} />
         </div>
       )}
+      {figuresOpen && <FiguresPanel session={session} onClose={close} />}
+      {helpOpen && <HelpSheet onClose={help} />}
     </section>
   );
-}
-
-interface OverlayProps {
-  readonly state: ViewerState;
-  readonly video: VideoControls;
-  readonly onRetry: () => void;
-}
-
-function Overlay({ state, video, onRetry }: OverlayProps) {
-  const { status } = strings;
-  const words = stateWords(state, strings);
-  if (words) {
-    return (
-      <StatusOverlay
-        mood={stateMood(state)}
-        words={words}
-        overPicture={video.pictured}
-        fleeting={state.kind === "connecting" || state.kind === "waiting" || isSoon(state)}
-      >
-        {stateActions(state, onRetry)}
-      </StatusOverlay>
-    );
-  }
-  if (state.kind === "live" && (video.blocked || video.paused)) {
-    const why = video.blocked ? status.autoplayBlocked : status.paused;
-    return (
-      <StatusOverlay mood="answered" words={why} overPicture fleeting={false}>
-        <Button look="bright" onClick={video.togglePlay}>
-          <Icon name="play" />
-          {video.blocked ? status.autoplayBlocked.action : strings.controls.play}
-        </Button>
-      </StatusOverlay>
-    );
-  }
-  return null;
-}
-
-/** Nobody needs a button for something that happens within the second. */
-function isSoon(state: ViewerState): boolean {
-  return state.kind === "retrying" && state.inMs < 1000;
-}
-
-function stateActions(state: ViewerState, onRetry: () => void): ReactNode {
-  const { status } = strings;
-  switch (state.kind) {
-    case "retrying":
-      if (isSoon(state)) return undefined;
-      return (
-        <>
-          <Countdown key={state.attempt} totalMs={state.inMs} />
-          <Button look="plain" onClick={onRetry}>
-            {status.retryNow}
-          </Button>
-        </>
-      );
-    case "failed":
-      return (
-        <>
-          {state.cause.code !== "no-webrtc" && (
-            <Button look="plain" onClick={onRetry}>
-              {status.retryNow}
-            </Button>
-          )}
-          <Link href="/">{status.otherChannels}</Link>
-        </>
-      );
-    case "offline":
-      return <Link href="/">{status.otherChannels}</Link>;
-    case "idle":
-    case "connecting":
-    case "waiting":
-    case "live":
-    case "away":
-    case "stalled":
-      return undefined;
-  }
 }

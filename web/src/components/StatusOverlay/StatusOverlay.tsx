@@ -1,9 +1,9 @@
 import type { ReactNode } from "react";
 import type { ViewerState } from "../../core/viewerState";
 import { useCountdown } from "../../hooks/useCountdown";
-import { strings } from "../../strings";
 import type { Words } from "../../strings/words";
 import { type Mood, Scene } from "../Scene/Scene";
+import { useStrings } from "../../hooks/useStrings";
 import styles from "./StatusOverlay.module.css";
 
 interface Props {
@@ -39,6 +39,7 @@ export function StatusOverlay({ mood, words, overPicture, fleeting, children }: 
 
 /** Counts down to the next attempt. Not read aloud: a voice that counts helps nobody. */
 export function Countdown({ totalMs }: { readonly totalMs: number }) {
+  const strings = useStrings();
   const seconds = useCountdown(totalMs);
   return (
     <span className={styles["countdown"]} aria-hidden="true">
@@ -51,11 +52,14 @@ export function Countdown({ totalMs }: { readonly totalMs: number }) {
 export function stateMood(state: ViewerState): Mood {
   switch (state.kind) {
     case "idle":
+      return "seeking";
     case "connecting":
+      return state.after ? "broken" : "seeking";
     case "retrying":
-      return state.kind === "retrying" && state.cause.code === "path-blocked" ? "broken" : "seeking";
+      return state.cause.code === "path-blocked" ? "broken" : "seeking";
     case "waiting":
     case "live":
+    case "autoplay-blocked":
       return "answered";
     case "away":
     case "stalled":

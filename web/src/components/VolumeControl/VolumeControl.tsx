@@ -1,5 +1,5 @@
-import { strings } from "../../strings";
 import { Icon } from "../Icon/Icon";
+import { useStrings } from "../../hooks/useStrings";
 import styles from "./VolumeControl.module.css";
 
 interface Props {
@@ -12,6 +12,7 @@ interface Props {
 
 /** Sound on and off, and how loud. */
 export function VolumeControl({ muted, volume, onToggleMute, onVolume }: Props) {
+  const strings = useStrings();
   const { controls } = strings;
   const label = muted ? controls.unmute : controls.mute;
   return (

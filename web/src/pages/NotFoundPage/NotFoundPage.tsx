@@ -1,10 +1,11 @@
 import { Link } from "../../components/Link/Link";
 import { FramedScene } from "../../components/Scene/Scene";
 import { usePageTitle } from "../../hooks/usePageTitle";
-import { strings } from "../../strings";
+import { useStrings } from "../../hooks/useStrings";
 import styles from "./NotFoundPage.module.css";
 
 export function NotFoundPage() {
+  const strings = useStrings();
   const { notFound } = strings;
   usePageTitle(notFound.title);
   return (

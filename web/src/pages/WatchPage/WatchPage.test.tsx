@@ -25,7 +25,7 @@ const settle = (ms = 0) => act(() => vi.advanceTimersByTimeAsync(ms));
 
 async function open(strict = false) {
   const page = <WatchPage target={DAWN} />;
-  const { sessions, page: drawn, latency } = renderPage(strict ? <StrictMode>{page}</StrictMode> : page, [
+  const { sessions, page: drawn, choices: { latency } } = renderPage(strict ? <StrictMode>{page}</StrictMode> : page, [
     streamEntry(),
     streamEntry({ channel: "dusk", name: "Last light", port: 24002 }),
   ]);

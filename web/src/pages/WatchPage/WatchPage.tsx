@@ -1,21 +1,28 @@
 import { ChannelGrid } from "../../components/ChannelCard/ChannelGrid";
+import { Icon } from "../../components/Icon/Icon";
+import { Link } from "../../components/Link/Link";
 import { Player } from "../../components/Player/Player";
 import { StateBadge } from "../../components/StateBadge/StateBadge";
 import { ViewerCount } from "../../components/ViewerCount/ViewerCount";
 import type { ChannelState, StreamEntry } from "../../core/messages";
+import { severalPath } from "../../core/route";
 import { findStream } from "../../core/streamsClient";
 import type { Target } from "../../core/target";
 import type { ViewerState } from "../../core/viewerState";
+import { useChoice } from "../../hooks/useChoice";
+import { useHeliograph } from "../../hooks/useHeliograph";
 import { useNow } from "../../hooks/useNow";
 import { usePageTitle } from "../../hooks/usePageTitle";
 import { useStreams } from "../../hooks/useStreams";
+import { useStrings } from "../../hooks/useStrings";
 import { useViewerSession } from "../../hooks/useViewerSession";
-import { strings } from "../../strings";
 import { noticeWords, sinceWords } from "../../strings/words";
 import styles from "./WatchPage.module.css";
 
 /** One channel. Key it by the target. */
 export function WatchPage({ target }: { readonly target: Target }) {
+  const strings = useStrings();
+  const [theatre, setTheatre] = useChoice(useHeliograph().choices.theatre);
   const { session, snapshot } = useViewerSession(target);
   const { state, notice, viewers } = snapshot;
   // The first picture comes first; what else is on the air can wait for it.
@@ -28,10 +35,22 @@ export function WatchPage({ target }: { readonly target: Target }) {
   usePageTitle(title);
   const badge = badgeState(state);
   const others = state.kind === "offline" || state.kind === "failed" ? streams.filter((one) => one !== entry) : [];
+  const moreIsOn = target.kind === "channel" && streams.some((one) => one.channel !== null && one !== entry);
   return (
-    <>
+    <div className={styles["page"]} data-theatre={theatre}>
       <div className={styles["stage"]}>
-        <Player name={title} session={session} snapshot={snapshot} />
+        <Player
+          name={title}
+          session={session}
+          snapshot={snapshot}
+          theatre={{
+            on: theatre,
+            possible: true,
+            toggle: () => {
+              setTheatre(!theatre);
+            },
+          }}
+        />
       </div>
       <div className={styles["about"]}>
         <div className={styles["names"]}>
@@ -41,6 +60,16 @@ export function WatchPage({ target }: { readonly target: Target }) {
         <div className={styles["audience"]}>
           {viewers !== null && <ViewerCount count={viewers} />}
           {badge !== null && <StateBadge state={badge} />}
+          {moreIsOn && others.length === 0 && (
+            <Link
+              className={styles["several"]}
+              href={severalPath([target.name])}
+              aria-label={strings.watch.addAnother}
+              title={strings.watch.addAnother}
+            >
+              <Icon name="several" />
+            </Link>
+          )}
         </div>
       </div>
       {notice && (
@@ -54,7 +83,7 @@ export function WatchPage({ target }: { readonly target: Target }) {
           <ChannelGrid streams={others} />
         </section>
       )}
-    </>
+    </div>
   );
 }
 
@@ -64,6 +93,7 @@ interface FactsProps {
 }
 
 function Facts({ name, entry }: FactsProps) {
+  const strings = useStrings();
   const nowMs = useNow(30_000);
   const video = entry?.tracks.find((track) => track.kind === "video");
   const facts = [
@@ -86,6 +116,7 @@ function badgeState(state: ViewerState): ChannelState | null {
   switch (state.kind) {
     case "live":
     case "stalled":
+    case "autoplay-blocked":
       return "live";
     case "away":
     case "offline":

@@ -1,0 +1,53 @@
+//! `GET /preview`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use heliograph_relay::StreamSnapshot;
+
+use crate::{
+    app::App,
+    problem::Refusal,
+    query::{self, Pairs},
+};
+
+/// `GET /preview?port=N` or `?channel=NAME`: a film of one picture, the newest keyframe.
+pub(crate) async fn preview(
+    State(app): State<Arc<App>>,
+    pairs: Pairs,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let stream = asked(&app, &pairs.0).ok_or_else(|| {
+        Refusal::new(StatusCode::NOT_FOUND, "unknown_stream", "nothing is on the air there")
+    })?;
+    let none = || {
+        Refusal::new(StatusCode::NOT_FOUND, "no_picture", "no whole keyframe has come yet")
+            .header(header::RETRY_AFTER, "2")
+    };
+    let keyframe = app.keyframes.newest(stream.id).ok_or_else(none)?;
+    let etag = format!("\"{}-{}\"", stream.id, keyframe.number);
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.as_bytes() == etag.as_bytes());
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let film = keyframe.film().ok_or_else(none)?;
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("video/mp4"))], film).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=2"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    Ok(response)
+}
+
+fn asked(app: &App, pairs: &[(String, String)]) -> Option<StreamSnapshot> {
+    match query::first(pairs, "channel") {
+        Some(channel) => app.backend.stream_by_channel(channel),
+        None => query::stream_by_port(app, pairs),
+    }
+}

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { FigureLog } from "./figures";
+import { type PlaybackStats, readPlayback } from "./playbackStats";
+
+/** A look at a connection of 4 Mbit/s and 30 pictures a second, `second` after it began. */
+function look(second: number, video: object = {}): PlaybackStats {
+  return readPlayback(
+    new Map<string, unknown>([
+      [
+        "v",
+        {
+          type: "inbound-rtp",
+          kind: "video",
+          bytesReceived: second * 500_000,
+          packetsReceived: second * 400,
+          packetsLost: second,
+          framesDecoded: second * 30,
+          totalDecodeTime: second * 30 * 0.004,
+          jitterBufferDelay: second * 30 * 0.05,
+          jitterBufferEmittedCount: second * 30,
+          ...video,
+        },
+      ],
+      ["T", { type: "transport", selectedCandidatePairId: "P", srtpCipher: "AEAD_AES_128_GCM" }],
+      ["P", { type: "candidate-pair", currentRoundTripTime: 0.02, localCandidateId: "L", remoteCandidateId: "L" }],
+      ["L", { type: "local-candidate", candidateType: "host", protocol: "udp" }],
+    ]),
+    second * 1000,
+  );
+}
+
+describe("FigureLog", () => {
+  it("adds up what is known where no clock is", () => {
+    const log = new FigureLog();
+    log.push(look(1), null);
+    const { now } = log.push(look(2), null);
+    expect(now.delayMs).toBeCloseTo(10 + 50 + 4);
+    expect(now.delaySource).toBe("parts");
+    expect(now.bitrateMbit).toBeCloseTo(4);
+    expect(now.lossPercent).toBeCloseTo((1 / 401) * 100);
+    expect(now.path).toBe("host udp → host udp");
+    expect(now.srtpCipher).toBe("AEAD_AES_128_GCM");
+  });
+
+  it("goes by the sender's clock as soon as ours is known against it", () => {
+    const log = new FigureLog();
+    const playing = { estimatedPlayoutTimestamp: 1_700_000_001_920 };
+    const { now } = log.push(look(2, playing), { offsetMs: 1_700_000_000_000, withinMs: 0.4 });
+    expect(now.delayMs).toBeCloseTo(80);
+    expect(now.delaySource).toBe("reports");
+    expect(now.clockWithinMs).toBe(0.4);
+  });
+
+  it("does not believe a clock that was set", () => {
+    const log = new FigureLog();
+    const playing = { estimatedPlayoutTimestamp: 1_700_000_009_000 };
+    log.push(look(1), null);
+    const { now } = log.push(look(2, playing), { offsetMs: 1_700_000_000_000, withinMs: 0.4 });
+    expect(now.delaySource).toBe("parts");
+  });
+
+  it("averages over the last seconds, not over everything", () => {
+    const log = new FigureLog();
+    for (let second = 1; second <= 20; second += 1) log.push(look(second), null);
+    // From here on everything waits ten times as long.
+    const slow = (second: number) => ({ jitterBufferDelay: 20 * 30 * 0.05 + (second - 20) * 30 * 0.5 });
+    for (let second = 21; second <= 23; second += 1) log.push(look(second, slow(second)), null);
+    const { now } = log.push(look(24, slow(24)), null);
+    expect(now.bufferMs).toBeCloseTo(500);
+  });
+
+  it("keeps a minute for the chart, and the same look once", () => {
+    const log = new FigureLog();
+    for (let second = 1; second <= 100; second += 1) log.push(look(second), null);
+    const { minute } = log.push(look(100), null);
+    expect(minute[0]?.atMs).toBe(40_000);
+    expect(minute.at(-1)?.atMs).toBe(100_000);
+    expect(minute).toHaveLength(61);
+  });
+
+  it("begins anew with another connection", () => {
+    const log = new FigureLog();
+    log.push(look(50), null);
+    const { now } = log.push(look(1), null);
+    expect(now.bitrateMbit).toBeNull();
+    expect(log.push(look(2), null).now.bitrateMbit).toBeCloseTo(4);
+  });
+});
