@@ -169,11 +169,11 @@ impl RtmpPublisher {
         let mut command = Command::new("ffmpeg");
         let words = format!(
             "-hide_banner -loglevel error -probesize 32 -analyzeduration 0 -fflags nobuffer \
+             -f s16le -ar 48000 -ac 2 -i tcp://{} -probesize 32 -analyzeduration 0 -fflags nobuffer \
              -f rawvideo -pix_fmt yuv420p -s {width}x{height} -r {fps} -i pipe:0 \
-             -probesize 32 -analyzeduration 0 -fflags nobuffer -f s16le -ar 48000 -ac 2 -i tcp://{} \
-             -map 0:v -c:v libx264 -preset ultrafast -tune zerolatency -profile:v {profile} -bf 0 -g {keyint} \
+             -map 1:v -c:v libx264 -preset ultrafast -tune zerolatency -profile:v {profile} -bf 0 -g {keyint} \
              -keyint_min {keyint} -sc_threshold 0 -b:v {kbit}k -maxrate {kbit}k -bufsize {}k \
-             -map 1:a -c:a aac -b:a 128k -flush_packets 1 -f flv",
+             -map 0:a -c:a aac -b:a 128k -flush_packets 1 -f flv",
             listener.local_addr()?,
             kbit / 2
         );
@@ -186,10 +186,7 @@ impl RtmpPublisher {
             .kill_on_drop(true)
             .spawn()
             .context("ffmpeg is needed for this (apt-get install ffmpeg)")?;
-        let mut pipe = child.stdin.take().context("a pipe")?;
-        // It looks at its first input before it opens the second.
-        let grey = vec![128; usize::try_from(width * height * 3 / 2)?];
-        pipe.write_all(&grey).await?;
+        let pipe = child.stdin.take().context("a pipe")?;
         let (samples, _) = timeout(Duration::from_secs(10), listener.accept()).await.context("ffmpeg")??;
         Ok((RawInput { pipe, header: Vec::new() }, samples, Self(child)))
     }
