@@ -328,6 +328,8 @@ fn house_settings(settings: &Settings, relay: Option<&Relay>) -> HouseSettings {
     };
     HouseSettings {
         relay_addr,
+        bitrate: settings.bitrate.clone(),
+        networks: settings.publisher_networks.clone(),
         grace: settings.publisher_grace,
         takeover: if settings.take_over { Takeover::ALLOWED } else { Takeover::WhenSilent },
         ..HouseSettings::default()

@@ -10,6 +10,7 @@ use axum::middleware::{self, Next};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use heliograph_ingest::auth::EndReason;
 use heliograph_ingest::house::{House, PlainKey};
+use heliograph_media::Bitrate;
 use heliograph_relay::{ChannelName, Relay};
 use heliograph_signaling::client_ip;
 use heliograph_studio::messages::{Doors, Uplink};
@@ -44,6 +45,7 @@ impl Publishers for Behind {
             encoder: format!("{} {}", figures.vendor_name, figures.vendor_version).trim().to_owned(),
             remote: publisher.remote.ip().to_canonical().to_string(),
             bitrate_bps: figures.bitrate_bps,
+            limit_bps: self.0.bitrate_limit(channel).map(Bitrate::as_bps),
             lost: figures.lost,
             requested_again: figures.nacks,
             round_trip_ms: figures.round_trip.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0),

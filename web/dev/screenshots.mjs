@@ -138,6 +138,7 @@ function fakeWebRtc() {
   setInterval(draw, 66);
   window.RTCPeerConnection = class extends EventTarget {
     connectionState = "new";
+    iceConnectionState = "connected";
     async setRemoteDescription() {
       const stream = canvas.captureStream(15);
       this.ontrack?.({ track: stream.getTracks()[0], streams: [stream] });

@@ -44,6 +44,92 @@ describe("a session over the WebSocket", () => {
     expect(session.playback?.video?.framesDecoded).toBe(1);
   });
 
+  it("does not take the browser's own black picture for the stream's while no way is found", async () => {
+    const { session, sockets, peers } = fakeSession();
+    session.start();
+    await pass();
+    newest(sockets).accept();
+    newest(sockets).say("offer", OFFER);
+    await pass();
+    newest(peers).become("connecting");
+    session.pictureShown(newest(peers).stream);
+    expect(session.snapshot().state).toMatchObject({ kind: "connecting", step: "joining" });
+    // The first real one may come before the browser says that it is connected.
+    newest(peers).pathFound = true;
+    session.pictureShown(newest(peers).stream);
+    expect(session.snapshot().state.kind).toBe("live");
+  });
+
+  it("names the server's addresses when nothing comes through", async () => {
+    const { session, sockets, peers } = fakeSession();
+    session.start();
+    await pass();
+    newest(sockets).accept();
+    newest(sockets).say("offer", { type: "offer", sdp: "v=0\r\na=candidate:1 1 udp 1 203.0.113.5 20000 typ host\r\n" });
+    await pass();
+    newest(peers).become("failed");
+    const cause = { code: "path-blocked", addresses: ["203.0.113.5:20000"] };
+    expect(session.snapshot().state).toMatchObject({ kind: "retrying", cause });
+  });
+
+  it("measures the server's clock while somebody wants to know", async () => {
+    const { session, sockets } = await playing();
+    const socket = newest(sockets);
+    const asked = () => socket.sent.filter((message) => message.event === "clock").map((message) => Number(message.data["client_us"]));
+    expect(asked()).toEqual([]);
+    const stop = session.watchClock();
+    expect(asked()).toHaveLength(1);
+    socket.say("clock", { client_us: asked()[0], server_us: (asked()[0] ?? 0) + 5_000_000 });
+    expect(session.clock?.offsetMs).toBeCloseTo(5_000, 0);
+    await pass(2_000);
+    expect(asked()).toHaveLength(8);
+    await pass(30_000);
+    expect(asked().length).toBeGreaterThan(8);
+    stop();
+    stop();
+    const count = asked().length;
+    await pass(120_000);
+    expect(asked()).toHaveLength(count);
+  });
+
+  it("takes a server that gives no sign of life after a sleep for dead, and one that does not", async () => {
+    const { session, sockets } = await playing();
+    const socket = newest(sockets);
+    const answer = () => {
+      const { data } = newest(socket.sent.filter((message) => message.event === "clock"));
+      socket.say("clock", { ...data, server_us: 1 });
+    };
+    session.verify();
+    answer();
+    await pass(10_000);
+    expect(sockets).toHaveLength(1);
+    session.verify();
+    await pass(3_900);
+    expect(sockets).toHaveLength(1);
+    await pass(400);
+    expect(session.snapshot().state).toMatchObject({ kind: "connecting", attempt: 2 });
+    expect(sockets).toHaveLength(2);
+  });
+
+  it("builds a new way at once when the old one is broken and the network is another one", async () => {
+    const { session, sockets, peers } = await playing();
+    newest(peers).become("disconnected");
+    session.verify();
+    await pass(300);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it("says that the browser wants a click, for as long as it does", async () => {
+    const { session, peers } = await playing();
+    session.playBlocked(true);
+    expect(session.snapshot().state.kind).toBe("autoplay-blocked");
+    newest(peers).framesDecoded += 30;
+    await pass(1_000);
+    expect(session.snapshot().state.kind).toBe("autoplay-blocked");
+    session.playBlocked(false);
+    expect(session.snapshot().state.kind).toBe("live");
+  });
+
   it("keeps candidates that run ahead of the offer", async () => {
     const { session, sockets, peers } = fakeSession();
     session.start();

@@ -210,7 +210,10 @@ export class ViewerSession {
 
   /** The video element has shown a picture of the newest stream. */
   readonly pictureShown = (stream: MediaStream): void => {
-    if (this.#client && stream === this.#shown.snapshot().stream) this.#onPicture();
+    if (!this.#client || stream !== this.#shown.snapshot().stream) return;
+    // Chromium shows a black picture of its own when a new stream takes the place of one that never had any.
+    const state = this.#link?.peer.iceConnectionState;
+    if (state === "connected" || state === "completed") this.#onPicture();
   };
 
   #attempt(): void {

@@ -11,6 +11,7 @@ const offline: ViewerState = { kind: "offline", ended: false };
 const ended: ViewerState = { kind: "offline", ended: true };
 const failed: ViewerState = { kind: "failed", cause: { code: "codec" } };
 const retrying: ViewerState = { kind: "retrying", inMs: 250, attempt: 2, cause: { code: "socket-lost" } };
+const blocked: Cause = { code: "path-blocked", addresses: ["203.0.113.5:20000"] };
 const lost = (code: Cause["code"]): ViewerEvent => ({ type: "lost", cause: { code }, inMs: 250, attempt: 2 });
 const server = (state: "live" | "waiting" | "away" | "offline"): ViewerEvent => ({ type: "server", state });
 
@@ -43,6 +44,9 @@ describe("next", () => {
 
     ["loses the connection", live, lost("socket-lost"), { kind: "retrying", inMs: 250, attempt: 2, cause: { code: "socket-lost" } }],
     ["tries again", retrying, { type: "attempt", attempt: 2 }, { kind: "connecting", step: "reaching", attempt: 2 }],
+    ["goes on saying that the network is blocked", { ...retrying, cause: blocked }, { type: "attempt", attempt: 2 }, { kind: "connecting", step: "reaching", attempt: 2, after: blocked }],
+    ["until there is a way", { ...connecting, after: blocked }, { type: "joined" }, waiting],
+    ["and at every step", { ...connecting, after: blocked }, { type: "step", step: "joining" }, { ...connecting, after: blocked }],
     ["is told that it is over", live, lost("ended"), ended],
     ["finds no stream", connecting, lost("no-stream"), offline],
     ["asks again quietly while nobody streams", offline, { type: "attempt", attempt: 3 }, offline],

@@ -59,7 +59,8 @@ export type StallReason =
 /** What a viewer's screen shows. One at a time: impossible mixes cannot be written. */
 export type ViewerState =
   | { readonly kind: "idle" }
-  | { readonly kind: "connecting"; readonly step: Step; readonly attempt: number }
+  /** `after`: what keeps going wrong, where it takes so long to find out that people should know meanwhile. */
+  | { readonly kind: "connecting"; readonly step: Step; readonly attempt: number; readonly after?: Cause }
   /** Connected, and no picture yet. */
   | { readonly kind: "waiting" }
   /** Nobody is streaming; playback starts by itself when somebody does. `ended`: it was on until just now. */
@@ -99,7 +100,7 @@ export function next(state: ViewerState, event: ViewerEvent): ViewerState {
   if (event.type === "gave-up") return { kind: "failed", cause: event.cause };
   if (event.type === "attempt") {
     // Asking again whether somebody streams by now is no news to anyone who waits.
-    return state.kind === "offline" ? state : { kind: "connecting", step: "reaching", attempt: event.attempt };
+    return state.kind === "offline" ? state : { kind: "connecting", step: "reaching", attempt: event.attempt, ...after(state) };
   }
   if (state.kind === "idle" || state.kind === "failed") return state;
 
@@ -129,7 +130,13 @@ function onStep(state: ViewerState, step: Step): ViewerState {
   const attempt = state.kind === "connecting" ? state.attempt : 1;
   // The server talks to those who wait for a stream as well; only an offer means that it begins.
   if (state.kind === "offline" && step !== "joining") return state;
-  return { kind: "connecting", step, attempt };
+  return { kind: "connecting", step, attempt, ...after(state) };
+}
+
+/** A blocked network shows after many seconds each time, and it is not the network of somebody who had pictures. */
+function after(state: ViewerState): { readonly after?: Cause } {
+  if (state.kind === "connecting" && state.after) return { after: state.after };
+  return state.kind === "retrying" && state.cause.code === "path-blocked" ? { after: state.cause } : {};
 }
 
 function onServer(state: ViewerState, server: ChannelState): ViewerState {

@@ -9,6 +9,7 @@ const TALKING: ViewerState[] = [
   { kind: "connecting", step: "reaching", attempt: 1 },
   { kind: "connecting", step: "negotiating", attempt: 1 },
   { kind: "connecting", step: "joining", attempt: 1 },
+  { kind: "connecting", step: "joining", attempt: 2, after: { code: "path-blocked" } },
   { kind: "waiting" },
   { kind: "offline", ended: false },
   { kind: "offline", ended: true },

@@ -15,7 +15,7 @@ export function stateWords(state: ViewerState, strings: Catalogue): Words | null
     case "live":
       return null;
     case "connecting": {
-      const words = status[state.step];
+      const words = state.after ? causeWords(state.after, strings) : status[state.step];
       return state.attempt === 1 ? words : { title: words.title, text: `${words.text} ${status.again(state.attempt)}` };
     }
     case "waiting":

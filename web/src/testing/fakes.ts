@@ -68,8 +68,15 @@ export class FakePeer {
   transceivers: string[] = [];
   closed = 0;
   framesDecoded = 0;
+  pathFound = false;
   stream = fakeStream();
   readonly receivers = ["audio", "video"].map((kind) => ({ track: { kind }, jitterBufferTarget: null as number | null }));
+
+  /** There is a way through the network as soon as the test says so, or that keys are agreed on. */
+  get iceConnectionState(): RTCIceConnectionState {
+    if (this.pathFound || this.connectionState === "connected") return "connected";
+    return this.connectionState === "new" ? "new" : "checking";
+  }
 
   getReceivers() {
     return this.receivers;

@@ -40,16 +40,21 @@ export function PlayerOverlay({ state, pictured, paused, withLinks, onPlay, onRe
       mood={stateMood(state)}
       words={words}
       overPicture={pictured}
-      fleeting={state.kind === "connecting" || state.kind === "waiting" || isSoon(state)}
+      fleeting={isFleeting(state)}
     >
       {stateActions(state, strings, { withLinks, onPlay, onRetry })}
     </StatusOverlay>
   );
 }
 
+/** It passes within moments more often than not. */
+function isFleeting(state: ViewerState): boolean {
+  return (state.kind === "connecting" && !state.after) || state.kind === "waiting" || isSoon(state);
+}
+
 /** Nobody needs a button for something that happens within the second. */
 function isSoon(state: ViewerState): boolean {
-  return state.kind === "retrying" && state.inMs < 1000;
+  return state.kind === "retrying" && state.inMs < 1000 && state.cause.code !== "path-blocked";
 }
 
 function stateActions(

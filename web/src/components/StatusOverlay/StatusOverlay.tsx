@@ -52,9 +52,11 @@ export function Countdown({ totalMs }: { readonly totalMs: number }) {
 export function stateMood(state: ViewerState): Mood {
   switch (state.kind) {
     case "idle":
+      return "seeking";
     case "connecting":
+      return state.after ? "broken" : "seeking";
     case "retrying":
-      return state.kind === "retrying" && state.cause.code === "path-blocked" ? "broken" : "seeking";
+      return state.cause.code === "path-blocked" ? "broken" : "seeking";
     case "waiting":
     case "live":
     case "autoplay-blocked":
