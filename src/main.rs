@@ -10,6 +10,7 @@ mod metrics;
 mod publish;
 mod serve;
 mod settings;
+mod studio;
 mod warnings;
 mod web_app;
 mod whip;

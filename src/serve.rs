@@ -19,6 +19,7 @@ use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
     ControlToken, Shutdown, SignalingSettings, control_router, local_only, public_router,
 };
+use heliograph_studio::messages::Doors;
 use openssl::ssl::SslAcceptor;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,7 +30,7 @@ use tracing::{info, warn};
 use crate::doors::{self, Door};
 use crate::settings::{Authority, Metrics, Parts, Port, Settings};
 use crate::warnings::Facts;
-use crate::{demo, key, logging, metrics, web_app, whip};
+use crate::{demo, key, logging, metrics, studio, web_app, whip};
 
 /// How long the parts may take to say goodbye.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -60,12 +61,13 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
             Some(PublishersSide::start(settings, ground.as_ref().map(|ground| &ground.relay))?)
         }
     };
-    let whip = publishers_side.as_ref().and_then(|side| side.whip.as_ref());
     let viewers_side = ground.map(|ground| {
-        let publishing = whip.map_or_else(Router::new, |door| whip::router(door, settings));
+        let publishing =
+            publishers_side.as_ref().map_or_else(Router::new, |side| side.router(settings, &ground.relay));
         ViewersSide::open(ground, settings, publishing)
     });
-    welcome(settings, parts, whip.is_some());
+    let whip = publishers_side.as_ref().is_some_and(|side| side.whip.is_some());
+    welcome(settings, parts, whip);
     let demo = demo_key.map(|key| demo::start(settings, key));
 
     stop.asked().await;
@@ -230,7 +232,7 @@ fn relay_settings(settings: &Settings) -> RelaySettings {
 struct PublishersSide {
     house: Arc<House>,
     _ftl: FtlServer,
-    _rtmp: Vec<RtmpServer>,
+    rtmp: Vec<RtmpServer>,
     whip: Option<WhipDoor>,
     /// WHIP's requests, where there is no web server.
     requests: Option<Requests>,
@@ -264,7 +266,29 @@ impl PublishersSide {
             Some(door) if relay.is_none() => Self::listen(settings, whip::router(door, settings))?,
             _ => None,
         };
-        Ok(PublishersSide { house, _ftl: ftl, _rtmp: rtmp, whip, requests })
+        Ok(PublishersSide { house, _ftl: ftl, rtmp, whip, requests })
+    }
+
+    /// What publishers ask of the web server: WHIP, and the streamer's desk.
+    fn router(&self, settings: &Settings, relay: &Relay) -> Router {
+        let doors = Doors {
+            ftl_port: Some(settings.ftl_port),
+            rtmp_port: self.open_rtmp(settings.rtmp),
+            rtmps_port: self.open_rtmp(settings.rtmps),
+            srt_port: None,
+            whip: self.whip.is_some(),
+        };
+        let desk = studio::router(&self.house, relay, settings, doors);
+        self.whip.iter().fold(desk, |router, door| router.merge(whip::router(door, settings)))
+    }
+
+    /// The number of an RTMP port that publishers can really come in by.
+    fn open_rtmp(&self, port: Port) -> Option<u16> {
+        let is_open = |number: &u16| {
+            let mut addresses = self.rtmp.iter().flat_map(RtmpServer::local_addrs);
+            addresses.any(|address| address.port() == *number)
+        };
+        port.number().filter(is_open)
     }
 
     fn listen(settings: &Settings, router: Router) -> Result<Option<Requests>> {

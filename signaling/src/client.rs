@@ -48,13 +48,6 @@ impl FromRequestParts<Arc<App>> for Client {
     }
 }
 
-/// The address of the person behind a request, as far as trusted proxies tell it: for routers that the program serves
-/// beside ours. Unspecified when the request carries no [`ConnectionAddresses`].
-#[must_use]
-pub fn client_ip(trusted_proxies: &[IpAddr], extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
-    client(trusted_proxies, extensions, headers).ip
-}
-
 fn client(trusted: &[IpAddr], extensions: &Extensions, headers: &HeaderMap) -> Client {
     let ends = extensions.get::<ConnectionAddresses>();
     let remote = ends

@@ -124,6 +124,16 @@ impl Refusal {
             EndReason::NoVerdict => {
                 Self::unavailable("no_verdict", "the key cannot be checked at the moment", "5")
             }
+            EndReason::EndedByStreamer => Self::new(
+                StatusCode::FORBIDDEN,
+                "ended_by_streamer",
+                "the streamer ended the stream; the channel is closed for a while",
+            ),
+            EndReason::ForeignNetwork => Self::new(
+                StatusCode::FORBIDDEN,
+                "foreign_network",
+                "publishing is not allowed from this network",
+            ),
             EndReason::ServerShutdown => Self::shutting_down(),
             EndReason::RelayUnavailable => Self::unavailable(
                 "relay_unavailable",
