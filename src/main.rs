@@ -10,8 +10,10 @@ mod metrics;
 mod publish;
 mod serve;
 mod settings;
+mod studio;
 mod warnings;
 mod web_app;
+mod whip;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use axum::Router;
 use heliograph_ingest::allocator::HttpAllocator;
 use heliograph_ingest::auth::{
     Authoriser, HttpAuthoriser, HttpAuthoriserSettings, KeysFile, WsAuthoriser, WsAuthoriserSettings,
@@ -12,11 +13,14 @@ use heliograph_ingest::auth::{
 use heliograph_ingest::ftl::{FtlServer, FtlSettings};
 use heliograph_ingest::house::{House, HouseSettings, Takeover};
 use heliograph_ingest::rtmp::{RtmpServer, RtmpSettings};
+use heliograph_ingest::whip::WhipDoor;
 use heliograph_relay::allocation::Allocator;
 use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
     ControlToken, Shutdown, SignalingSettings, control_router, local_only, public_router,
 };
+use heliograph_studio::messages::Doors;
+use openssl::ssl::SslAcceptor;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -26,7 +30,7 @@ use tracing::{info, warn};
 use crate::doors::{self, Door};
 use crate::settings::{Authority, Metrics, Parts, Port, Settings};
 use crate::warnings::Facts;
-use crate::{demo, key, logging, metrics, web_app};
+use crate::{demo, key, logging, metrics, studio, web_app, whip};
 
 /// How long the parts may take to say goodbye.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -47,17 +51,23 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
     // Before anything listens, so that a signal during start is not lost.
     let mut stop = Stop::listen()?;
     let demo_key = if demo { Some(demo::key(settings)?) } else { None };
-    let viewers_side = match parts {
+    let ground = match parts {
         Parts::Ingest => None,
-        Parts::Serve | Parts::Relay => Some(ViewersSide::start(settings)?),
+        Parts::Serve | Parts::Relay => Some(Ground::lay(settings)?),
     };
     let publishers_side = match parts {
         Parts::Relay => None,
         Parts::Serve | Parts::Ingest => {
-            Some(PublishersSide::start(settings, viewers_side.as_ref().map(|side| &side.relay))?)
+            Some(PublishersSide::start(settings, ground.as_ref().map(|ground| &ground.relay))?)
         }
     };
-    welcome(settings, parts);
+    let viewers_side = ground.map(|ground| {
+        let publishing =
+            publishers_side.as_ref().map_or_else(Router::new, |side| side.router(settings, &ground.relay));
+        ViewersSide::open(ground, settings, publishing)
+    });
+    let whip = publishers_side.as_ref().is_some_and(|side| side.whip.is_some());
+    welcome(settings, parts, whip);
     let demo = demo_key.map(|key| demo::start(settings, key));
 
     stop.asked().await;
@@ -67,7 +77,7 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
             demo.abort();
         }
         if let Some(side) = publishers_side {
-            side.house.shutdown(SHUTDOWN_DEADLINE).await;
+            side.stop().await;
         }
         if let Some(side) = viewers_side {
             side.stop().await;
@@ -84,17 +94,18 @@ async fn serve(settings: &Settings, parts: Parts, demo: bool) -> Result<()> {
     Ok(())
 }
 
-/// Relay, signaling, web page.
-struct ViewersSide {
+/// What the viewers' side stands on: files and ports first, because what can fail should fail before threads run.
+struct Ground {
+    tls: Option<SslAcceptor>,
+    token: ControlToken,
+    control: TcpListener,
+    figures: Option<TcpListener>,
+    public: Vec<(&'static str, TcpListener)>,
     relay: Relay,
-    shutdown: Shutdown,
-    closing: watch::Sender<bool>,
-    doors: Vec<JoinHandle<()>>,
 }
 
-impl ViewersSide {
-    fn start(settings: &Settings) -> Result<ViewersSide> {
-        // Files and ports first: what can fail should fail before threads run.
+impl Ground {
+    fn lay(settings: &Settings) -> Result<Ground> {
         let tls = settings.tls.as_ref().map(doors::tls).transpose()?;
         let token = ControlToken::load_or_create(&settings.data.join("control.token"))
             .context("data: the token file control.token cannot be used")?;
@@ -112,6 +123,22 @@ impl ViewersSide {
         for warning in facts.warnings() {
             warn!("{warning}");
         }
+        Ok(Ground { tls, token, control, figures, public, relay })
+    }
+}
+
+/// Relay, signaling, web page.
+struct ViewersSide {
+    relay: Relay,
+    shutdown: Shutdown,
+    closing: watch::Sender<bool>,
+    doors: Vec<JoinHandle<()>>,
+}
+
+impl ViewersSide {
+    /// Opens the listeners; `publishing` is what publishers ask of the public ones.
+    fn open(ground: Ground, settings: &Settings, publishing: Router) -> ViewersSide {
+        let Ground { tls, token, control, figures, public, relay } = ground;
         let shutdown = Shutdown::default();
         let signaling = Arc::new(SignalingSettings {
             ws_url: settings.ws_url.clone(),
@@ -132,7 +159,9 @@ impl ViewersSide {
             let connections_per_address = settings.connections_per_address;
             Door { name, listener, tls, router, connections_per_address }.open(closed.clone())
         };
-        let router = public_router(relay.clone(), Arc::clone(&signaling)).fallback_service(web_app::router());
+        let router = public_router(relay.clone(), Arc::clone(&signaling))
+            .merge(publishing)
+            .fallback_service(web_app::router());
         let mut doors = vec![open("control", control, None, control_router(relay.clone(), signaling))];
         if let Some(listener) = figures {
             let router = local_only(metrics::router(relay.clone()), settings.control_hosts.clone());
@@ -141,7 +170,7 @@ impl ViewersSide {
         doors.extend(
             public.into_iter().map(|(name, listener)| open(name, listener, tls.clone(), router.clone())),
         );
-        Ok(ViewersSide { relay, shutdown, closing, doors })
+        ViewersSide { relay, shutdown, closing, doors }
     }
 
     async fn stop(self) {
@@ -168,11 +197,16 @@ fn metrics_listener(metrics: Metrics) -> Result<Option<TcpListener>> {
     }
 }
 
-fn relay_settings(settings: &Settings) -> RelaySettings {
+/// Public addresses as written: IPs or names.
+fn announced(settings: &Settings) -> Vec<AnnouncedAddress> {
     let announced = |text: &String| match text.parse() {
         Ok(ip) => AnnouncedAddress::Ip(ip),
         Err(_) => AnnouncedAddress::Name(text.clone()),
     };
+    settings.ip.iter().map(announced).collect()
+}
+
+fn relay_settings(settings: &Settings) -> RelaySettings {
     RelaySettings {
         rtp_addr: settings.rtp_addr,
         rtp_ports: settings.rtp_ports.range(),
@@ -181,7 +215,7 @@ fn relay_settings(settings: &Settings) -> RelaySettings {
         ports: settings.ports.range(),
         workers: settings.workers,
         pin_workers: settings.pin_workers,
-        announced: settings.ip.iter().map(announced).collect(),
+        announced: announced(settings),
         stun_server: settings.stun_server.clone(),
         idle_timeout: settings.idle_timeout,
         port_rest: settings.port_rest,
@@ -198,7 +232,16 @@ fn relay_settings(settings: &Settings) -> RelaySettings {
 struct PublishersSide {
     house: Arc<House>,
     _ftl: FtlServer,
-    _rtmp: Vec<RtmpServer>,
+    rtmp: Vec<RtmpServer>,
+    whip: Option<WhipDoor>,
+    /// WHIP's requests, where there is no web server.
+    requests: Option<Requests>,
+}
+
+/// A listener of the publishers' side.
+struct Requests {
+    closing: watch::Sender<bool>,
+    door: JoinHandle<()>,
 }
 
 impl PublishersSide {
@@ -218,7 +261,53 @@ impl PublishersSide {
         };
         let ftl = FtlServer::start(ftl, Arc::clone(&house)).context("the FTL ingest cannot start")?;
         let rtmp = rtmp_doors(settings, addresses, &house)?;
-        Ok(PublishersSide { house, _ftl: ftl, _rtmp: rtmp })
+        let whip = whip::open(settings, announced(settings), &house)?;
+        let requests = match &whip {
+            Some(door) if relay.is_none() => Self::listen(settings, whip::router(door, settings))?,
+            _ => None,
+        };
+        Ok(PublishersSide { house, _ftl: ftl, rtmp, whip, requests })
+    }
+
+    /// What publishers ask of the web server: WHIP, and the streamer's desk.
+    fn router(&self, settings: &Settings, relay: &Relay) -> Router {
+        let doors = Doors {
+            ftl_port: Some(settings.ftl_port),
+            rtmp_port: self.open_rtmp(settings.rtmp),
+            rtmps_port: self.open_rtmp(settings.rtmps),
+            srt_port: None,
+            whip: self.whip.is_some(),
+        };
+        let desk = studio::router(&self.house, relay, settings, doors);
+        self.whip.iter().fold(desk, |router, door| router.merge(whip::router(door, settings)))
+    }
+
+    /// The number of an RTMP port that publishers can really come in by.
+    fn open_rtmp(&self, port: Port) -> Option<u16> {
+        let is_open = |number: &u16| {
+            let mut addresses = self.rtmp.iter().flat_map(RtmpServer::local_addrs);
+            addresses.any(|address| address.port() == *number)
+        };
+        port.number().filter(is_open)
+    }
+
+    fn listen(settings: &Settings, router: Router) -> Result<Option<Requests>> {
+        let tls = settings.tls.as_ref().map(doors::tls).transpose()?;
+        let Some((port, listener)) = whip::listener(settings)? else { return Ok(None) };
+        info!(port, "WHIP requests are taken");
+        let (closing, closed) = watch::channel(false);
+        let connections_per_address = settings.connections_per_address;
+        let door = Door { name: "whip_http_port", listener, tls, router, connections_per_address };
+        Ok(Some(Requests { closing, door: door.open(closed) }))
+    }
+
+    async fn stop(self) {
+        self.house.shutdown(SHUTDOWN_DEADLINE).await;
+        if let Some(Requests { closing, door }) = self.requests {
+            closing.send_replace(true);
+            // A door that panicked has nothing left to close.
+            let _ended = door.await;
+        }
     }
 }
 
@@ -263,6 +352,8 @@ fn house_settings(settings: &Settings, relay: Option<&Relay>) -> HouseSettings {
     };
     HouseSettings {
         relay_addr,
+        bitrate: settings.bitrate.clone(),
+        networks: settings.publisher_networks.clone(),
         grace: settings.publisher_grace,
         takeover: if settings.take_over { Takeover::ALLOWED } else { Takeover::WhenSilent },
         ..HouseSettings::default()
@@ -307,7 +398,7 @@ fn authoriser(settings: &Settings) -> Result<Arc<dyn Authoriser>> {
 }
 
 /// Tells a person where to go, once everything listens.
-fn welcome(settings: &Settings, parts: Parts) {
+fn welcome(settings: &Settings, parts: Parts, whip: bool) {
     let host = match settings.addr {
         Some(ip) if !ip.is_unspecified() => ip,
         _ => IpAddr::from(Ipv4Addr::LOCALHOST),
@@ -321,6 +412,10 @@ fn welcome(settings: &Settings, parts: Parts) {
         info!("stream to ftl://{host} (control port {})", settings.ftl_port);
         if let Some(port) = settings.rtmp.number() {
             info!("or to rtmp://{host}:{port}/live with the same stream key");
+        }
+        if whip && parts == Parts::Serve {
+            let scheme = if settings.tls.is_some() { "https" } else { "http" };
+            info!("or by WHIP to {scheme}://{host}:{}/whip", settings.ws_port);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Joins the streamer's desk with the house of the publishers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,9 @@ use axum::middleware::{self, Next};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use heliograph_ingest::auth::EndReason;
 use heliograph_ingest::house::{House, PlainKey};
+use heliograph_media::Bitrate;
 use heliograph_relay::{ChannelName, Relay};
-use heliograph_signaling::client_ip;
+use heliograph_signaling::ConnectionAddresses;
 use heliograph_studio::messages::{Doors, Uplink};
 use heliograph_studio::{NotLetIn, Publishers, RemoteAddress, StudioSettings};
 
@@ -20,11 +21,7 @@ use crate::settings::Settings;
 struct Behind(Arc<House>);
 
 impl Publishers for Behind {
-    fn channel_of(
-        &self,
-        remote: SocketAddr,
-        key: &str,
-    ) -> BoxFuture<'_, Result<ChannelName, NotLetIn>> {
+    fn channel_of(&self, remote: SocketAddr, key: &str) -> BoxFuture<'_, Result<ChannelName, NotLetIn>> {
         let key = PlainKey::parse(None, key);
         async move {
             self.0.channel_of(remote, key.as_ref()).await.map_err(|refusal| match refusal.reason {
@@ -44,6 +41,7 @@ impl Publishers for Behind {
             encoder: format!("{} {}", figures.vendor_name, figures.vendor_version).trim().to_owned(),
             remote: publisher.remote.ip().to_canonical().to_string(),
             bitrate_bps: figures.bitrate_bps,
+            limit_bps: self.0.bitrate_limit(channel).map(Bitrate::as_bps),
             lost: figures.lost,
             requested_again: figures.nacks,
             round_trip_ms: figures.round_trip.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0),
@@ -65,14 +63,19 @@ impl Publishers for Behind {
 
 /// `/studio/api`. `doors` are those that publishers can come in by.
 pub(crate) fn router(house: &Arc<House>, relay: &Relay, settings: &Settings, doors: Doors) -> Router {
-    let trusted = settings.trusted_proxies.clone();
+    let trusted: Arc<[IpAddr]> = settings.trusted_proxies.clone().into();
     let desk = StudioSettings { tls: settings.tls.is_some(), doors };
     let publishers = Arc::new(Behind(Arc::clone(house)));
     heliograph_studio::router(publishers, Arc::new(relay.clone()), desk).layer(middleware::from_fn(
         move |mut request: Request, next: Next| {
-            let remote = client_ip(&trusted, request.extensions(), request.headers());
-            request.extensions_mut().insert(RemoteAddress(remote));
-            next.run(request)
+            let trusted = Arc::clone(&trusted);
+            async move {
+                if let Some(ends) = request.extensions().get::<ConnectionAddresses>().copied() {
+                    let (ip, _) = ends.person(&trusted, request.headers());
+                    request.extensions_mut().insert(RemoteAddress(ip));
+                }
+                next.run(request).await
+            }
         },
     ))
 }

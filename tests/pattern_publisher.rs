@@ -129,9 +129,12 @@ async fn main() -> anyhow::Result<()> {
 async fn publish_rtmp(args: &Args, plan: &VideoPlan, url: &str) -> anyhow::Result<()> {
     let (mut raw_video, mut raw_audio, mut ffmpeg) = RtmpPublisher::start(plan, url).await?;
     let begun = begin(args);
-    say(r#"{"event":"live"}"#);
     let sound = async {
         for run in 0_u64.. {
+            // What ffmpeg does with it is out of sight; after two seconds the server has it for sure.
+            if run == 2 * u64::from(SAMPLE_RATE / RUN) {
+                say(r#"{"event":"live"}"#);
+            }
             raw_audio.write_all(&samples(begun, run).await).await?;
         }
         anyhow::Ok(())

@@ -12,6 +12,7 @@ use heliograph_edge::path::Path;
 use heliograph_edge::sdp::{self, AudioSource, LocalDescription, Negotiated, VideoSource};
 use heliograph_edge::srtp::{PacketIndex, RtcpOpener, RtcpSealer, RtpSealer};
 use heliograph_media::rtcp::{Rtcp, SenderInfo, is_rtcp, parse_compound, write_sender_report};
+use heliograph_media::video::VideoFormat;
 use heliograph_media::{NtpTime, Ssrc};
 use rand::SeedableRng as _;
 use str0m::change::{SdpAnswer, SdpOffer};
@@ -45,8 +46,11 @@ struct Media {
     opener: RtcpOpener,
 }
 
-const VIDEO: VideoSource =
-    VideoSource { profile_level_id: [0x64, 0, 0x28], ssrc: Ssrc(0x1111_0001), rtx_ssrc: Ssrc(0x1111_0002) };
+const VIDEO: VideoSource = VideoSource {
+    format: VideoFormat::H264 { profile_level_id: [0x64, 0, 0x28] },
+    ssrc: Ssrc(0x1111_0001),
+    rtx_ssrc: Ssrc(0x1111_0002),
+};
 const AUDIO: AudioSource = AudioSource { ssrc: Ssrc(0x2222_0001) };
 
 impl Server {

@@ -1,4 +1,4 @@
-//! Offers, answers and trickle fragments of viewers.
+//! Offers, answers and trickle fragments of viewers, and offers of publishers.
 #![no_main]
 
 use std::net::SocketAddr;
@@ -7,11 +7,11 @@ use heliograph_edge::{
     dtls::Fingerprint,
     ice::IceCredentials,
     sdp::{
-        AudioSource, LocalDescription, Negotiated, NegotiatedTrack, SdpError, VideoSource, answer,
-        is_candidate, parse_answer, parse_candidate_fragment, restart_fragment,
+        AudioSource, LocalDescription, LocalTransport, Negotiated, NegotiatedTrack, SdpError, VideoSource,
+        answer, is_candidate, parse_answer, parse_candidate_fragment, receive, restart_fragment,
     },
 };
-use heliograph_media::{MediaKind, Ssrc};
+use heliograph_media::{Codec, MediaKind, Ssrc, video::VideoFormat};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -26,10 +26,41 @@ fuzz_target!(|text: &str| {
         candidates: &candidates,
         cname: "cname",
         msid: "stream",
-        video: Some(VideoSource { profile_level_id: [0x64, 0, 0x1f], ssrc: Ssrc(1), rtx_ssrc: Ssrc(2) }),
+        video: Some(VideoSource {
+            format: VideoFormat::H264 { profile_level_id: [0x64, 0, 0x1f] },
+            ssrc: Ssrc(1),
+            rtx_ssrc: Ssrc(2),
+        }),
         audio: Some(AudioSource { ssrc: Ssrc(3) }),
     };
 
+    let transport =
+        LocalTransport { ice: &ice, fingerprint: &fingerprint, candidates: &candidates };
+    match receive(text, transport) {
+        Ok((written, incoming)) => {
+            check_lines(&written);
+            assert!(written.len() <= 4_096 + 8 * text.len());
+            assert!(incoming.video.is_some() || incoming.audio.is_some());
+            assert!(incoming.audio.is_none_or(|track| track.codec == Codec::Opus));
+            if let Some(track) = &incoming.video {
+                assert_ne!(track.rtx_payload_type, Some(track.payload_type));
+                assert!(!(64..96).contains(&track.payload_type.get()));
+            }
+        }
+        Err(error) => check_error(&error),
+    }
+    // The same stream in a codec whose parameters go back as they came.
+    let other = LocalDescription {
+        video: Some(VideoSource {
+            format: VideoFormat::Vp9 { profile: 0 },
+            ssrc: Ssrc(1),
+            rtx_ssrc: Ssrc(2),
+        }),
+        ..local
+    };
+    if let Ok((written, _)) = answer(text, &other) {
+        check_lines(&written);
+    }
     match answer(text, &local) {
         Ok((written, negotiated)) => {
             check_lines(&written);

@@ -16,5 +16,7 @@ mod tcp;
 #[cfg(test)]
 mod test_support;
 mod transcode;
+mod uplink;
+pub mod whip;
 
 pub use secret::{BadSecret, Secret};

@@ -1,15 +1,21 @@
 //! The vocabulary of the house: units that cannot be mixed up, views of RTP and RTCP, and just enough
-//! of H.264 and Opus to know where a picture starts and how long a sound lasts.
+//! of each codec to know where a picture starts and how long a sound lasts.
 //!
 //! Nothing here opens a socket, starts a task or reads the clock. Every parser takes bytes as a stranger
 //! sent them: it never panics, never reads outside its input, and never builds a list longer than a named
 //! bound.
 
+pub mod av1;
+mod bits;
 pub mod h264;
+pub mod h265;
 pub mod opus;
 pub mod rtcp;
 pub mod rtp;
 pub mod units;
+pub mod video;
+pub mod vp8;
+pub mod vp9;
 
 pub use units::*;
 

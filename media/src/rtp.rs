@@ -82,6 +82,46 @@ impl RtpHeader {
     }
 }
 
+/// The data of the header extension element `id` (RFC 8285, one-byte and two-byte form); `None` when there is none, or
+/// what is there is malformed. Looks at the header only, without checking the rest.
+#[must_use]
+pub fn extension(packet: &[u8], id: u8) -> Option<&[u8]> {
+    const ONE_BYTE: u16 = 0xbede;
+    const TWO_BYTES: u16 = 0x1000;
+    let &first = packet.first()?;
+    if first & 0x10 == 0 {
+        return None;
+    }
+    let start = HEADER_LEN + usize::from(first & 0x0f) * 4;
+    let profile = packet.get(start..start + 2)?;
+    let profile = u16::from_be_bytes([profile[0], profile[1]]);
+    let mut rest = packet.get(start + 4..header_len(packet).ok()?)?;
+    while let [head, behind @ ..] = rest {
+        if *head == 0 {
+            rest = behind;
+            continue;
+        }
+        let (element, len, behind) = if profile == ONE_BYTE {
+            // 15 ends the list.
+            if head >> 4 == 15 {
+                return None;
+            }
+            (head >> 4, usize::from(head & 0x0f) + 1, behind)
+        } else if profile & 0xfff0 == TWO_BYTES {
+            let (&len, behind) = behind.split_first()?;
+            (*head, usize::from(len), behind)
+        } else {
+            return None;
+        };
+        let (data, behind) = behind.split_at_checked(len)?;
+        if element == id {
+            return Some(data);
+        }
+        rest = behind;
+    }
+    None
+}
+
 /// Where the payload begins: after the fixed header, the contributing sources and the extension block.
 fn header_len(packet: &[u8]) -> Result<usize, RtpError> {
     let too_short = RtpError::TooShort { len: packet.len() };
@@ -141,6 +181,26 @@ mod tests {
             ("80610001 000003c0 000004d2 fc", header(false, 97, 1, 960, 1234, 12..13)),
         ] {
             assert_eq!(parse(packet), Ok(expected), "{packet}");
+        }
+    }
+
+    #[test]
+    fn extension_elements() {
+        for (packet, id, expected) in [
+            ("90600001 00000002 00000003 bede0002 31 abcd 10 aa 00 00 00 ff", 3, Some(&[0xab, 0xcd][..])),
+            ("90600001 00000002 00000003 bede0002 31 abcd 10 aa 00 00 00 ff", 1, Some(&[0xaa])),
+            ("90600001 00000002 00000003 bede0002 31 abcd 10 aa 00 00 00 ff", 2, None),
+            ("90600001 00000002 00000003 bede0001 00 f0 31 ab", 3, None),
+            ("90600001 00000002 00000003 bede0001 00 00 33 ab", 3, None),
+            ("91600001 00000002 00000003 11111111 10000001 0302abcd ff", 3, Some(&[0xab, 0xcd])),
+            ("90600001 00000002 00000003 10000001 03000401 ff", 3, Some(&[])),
+            ("90600001 00000002 00000003 10000001 0300ffff ff", 4, None),
+            ("90600001 00000002 00000003 12340001 31abcd00 ff", 3, None),
+            ("90600001 00000002 00000003 bede0002 31abcd00", 3, None),
+            ("80600001 00000002 00000003 31abcd00", 3, None),
+            ("", 3, None),
+        ] {
+            assert_eq!(extension(&crate::testing::hex(packet), id), expected, "{packet} {id}");
         }
     }
 

@@ -60,6 +60,12 @@ impl TrackDescription {
         Self::new(Codec::H264, payload_type, None)
     }
 
+    /// Another video codec with this payload type.
+    #[must_use]
+    pub fn video(codec: Codec, payload_type: PayloadType) -> Self {
+        Self::new(codec, payload_type, None)
+    }
+
     /// Opus, two channels, with this payload type.
     #[must_use]
     pub fn opus(payload_type: PayloadType) -> Self {

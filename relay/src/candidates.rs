@@ -1,4 +1,4 @@
-//! Where viewers are told to send: the addresses of this machine as far as a viewer may reach them.
+//! Where peers are told to send: the addresses of this machine as far as they may reach them.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{AnnouncedAddress, RelaySettings, sys::interfaces, worker::queue::WorkerPort};
+use crate::{AnnouncedAddress, sys::interfaces};
 
 /// Most candidates in one description.
 const MOST: usize = 16;
@@ -16,7 +16,7 @@ const FRESH: Duration = Duration::from_secs(30);
 /// A joiner waits for a name at most this long; after that the old addresses serve.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Answers where a worker can be reached.
+/// Answers where a public socket can be reached.
 #[derive(Debug)]
 pub(crate) struct Candidates {
     /// The address the sockets are bound to, unless it is the wildcard.
@@ -32,11 +32,23 @@ struct Resolved {
     addresses: Vec<IpAddr>,
 }
 
+/// A socket, as far as it matters who can reach it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    pub(crate) port: u16,
+    /// Whether the socket takes IPv6 too, or only.
+    pub(crate) ipv6: bool,
+    pub(crate) wildcard: bool,
+    /// What a STUN server saw.
+    pub(crate) discovered: Option<SocketAddr>,
+}
+
 impl Candidates {
-    pub(crate) fn new(settings: &RelaySettings) -> Self {
+    /// `bound` is the address of the sockets; `announced` replaces those of the interfaces.
+    pub(crate) fn new(bound: Option<IpAddr>, announced: Vec<AnnouncedAddress>) -> Self {
         Self {
-            bound: settings.media_addr.filter(|ip| !ip.is_unspecified()),
-            announced: settings.announced.clone(),
+            bound: bound.filter(|ip| !ip.is_unspecified()),
+            announced,
             names: Mutex::default(),
             interfaces: Mutex::default(),
         }
@@ -47,9 +59,9 @@ impl Candidates {
         self.announced_addresses().await;
     }
 
-    /// The candidates of `worker`, best first. `signaling` is the local address of the viewer's signaling
-    /// connection: what the viewer has reached there, it reaches here.
-    pub(crate) async fn of(&self, worker: &WorkerPort, signaling: Option<IpAddr>) -> Vec<SocketAddr> {
+    /// The candidates of a socket, best first. `signaling` is the local address of the peer's signaling
+    /// connection: what the peer has reached there, it reaches here.
+    pub(crate) async fn of(&self, socket: Reach, signaling: Option<IpAddr>) -> Vec<SocketAddr> {
         let announced = self.announced_addresses().await;
         let addresses = if announced.is_empty() {
             assemble(self.bound, &self.interface_addresses(), signaling)
@@ -57,12 +69,11 @@ impl Candidates {
             // A viewer on this very machine may not get through its own router to the public address.
             announced.into_iter().chain(signaling.filter(IpAddr::is_loopback)).collect()
         };
-        let port = worker.local.port();
-        let discovered = worker.discovered().filter(|_| self.announced.is_empty());
+        let discovered = socket.discovered.filter(|_| self.announced.is_empty());
         let mut candidates: Vec<SocketAddr> = Vec::with_capacity(addresses.len() + 1);
-        let own = addresses.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), port));
+        let own = addresses.into_iter().map(|ip| SocketAddr::new(ip.to_canonical(), socket.port));
         for candidate in own.chain(discovered) {
-            let reachable = if candidate.is_ipv6() { worker.ipv6 } else { !worker.ipv6 || worker.wildcard };
+            let reachable = if candidate.is_ipv6() { socket.ipv6 } else { !socket.ipv6 || socket.wildcard };
             if reachable && !candidates.contains(&candidate) && candidates.len() < MOST {
                 candidates.push(candidate);
             }

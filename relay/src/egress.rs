@@ -124,7 +124,7 @@ impl Egress {
         let handshakes =
             Handshakes::start(handshake_threads, settings.connect_timeout).map_err(RelayError::Thread)?;
         let runtime = tokio::runtime::Handle::current();
-        let candidates = Arc::new(Candidates::new(settings));
+        let candidates = Arc::new(Candidates::new(settings.media_addr, settings.announced.clone()));
         let discovery = CancellationToken::new();
         runtime.spawn({
             let candidates = Arc::clone(&candidates);

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use heliograph_media::{Codec, SeqNo};
+use heliograph_media::{
+    Codec, SeqNo,
+    video::{Picture, VideoFormat},
+};
 
 use crate::{CloseReason, Packet, StreamId, Track, TrackClock};
 
@@ -11,6 +14,8 @@ use crate::{CloseReason, Packet, StreamId, Track, TrackClock};
 pub enum CodecParameters {
     /// From the newest sequence parameter set.
     H264(H264Parameters),
+    /// Another video codec, from the newest key picture or sequence header.
+    Video(Picture),
     /// Opus needs no parameters (RFC 7587).
     Opus,
 }
@@ -21,7 +26,30 @@ impl CodecParameters {
     pub const fn codec(&self) -> Codec {
         match self {
             Self::H264(_) => Codec::H264,
+            Self::Video(picture) => picture.format.codec(),
             Self::Opus => Codec::Opus,
+        }
+    }
+
+    /// What it takes to decode the video; `None` for sound.
+    #[must_use]
+    pub const fn video_format(&self) -> Option<VideoFormat> {
+        match self {
+            Self::H264(parameters) => {
+                Some(VideoFormat::H264 { profile_level_id: parameters.profile_level_id })
+            }
+            Self::Video(picture) => Some(picture.format),
+            Self::Opus => None,
+        }
+    }
+
+    /// Width and height of the picture in pixels; `None` for sound.
+    #[must_use]
+    pub const fn size(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::H264(parameters) => Some((parameters.width, parameters.height)),
+            Self::Video(picture) => Some((picture.width, picture.height)),
+            Self::Opus => None,
         }
     }
 }

@@ -13,6 +13,7 @@
 //! * Egress: one thread and one UDP socket per worker; a viewer belongs to one worker for life and is a cursor on
 //!   its ring. Handshakes run on threads of their own. All of it but `sys` is safe code, and all that decides
 //!   something is sans-IO.
+//! * [`PublicPort`]: a public UDP port beside those of the workers, for publishers over WebRTC.
 //! * [`Relay`]: the face towards the program and towards signaling.
 
 pub mod allocation;
@@ -34,6 +35,7 @@ mod kernel_drops;
 mod packet;
 mod playout;
 mod pool;
+mod public_port;
 mod rate;
 mod relay;
 mod ring;
@@ -57,6 +59,7 @@ pub use egress::GrantedSockets;
 pub use feed::{CodecParameters, FeedBatch, FeedItem, FeedSink, H264Parameters, Sinks};
 pub use packet::{Packet, StartParts, StreamId, Track};
 pub use playout::{PlayoutDelay, PlayoutSettings};
+pub use public_port::{PublicPort, PublicPortSettings, Received};
 pub use rate::RateMeter;
 pub use relay::{Relay, RelayError};
 pub use ring::{Pushed, RingLimits, TrackRing};

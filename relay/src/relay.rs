@@ -261,12 +261,17 @@ impl Inner {
         if let Some(live) =
             request.channel.as_ref().and_then(|channel| self.streams.by_channel(channel.as_str()))
         {
-            if request.port.is_some_and(|port| port != live.port) {
-                return Err(AllocateError::PortTaken);
+            if live.can_carry(&tracks) {
+                if request.port.is_some_and(|port| port != live.port) {
+                    return Err(AllocateError::PortTaken);
+                }
+                live.describe_again(name, tracks);
+                info!(stream = %live.id, port = live.port, "stream allocated again");
+                return Ok(Allocation { port: live.port });
             }
-            live.describe_again(name, tracks);
-            info!(stream = %live.id, port = live.port, "stream allocated again");
-            return Ok(Allocation { port: live.port });
+            // What viewers agreed on for one codec is no good for another: they have to ask again.
+            info!(stream = %live.id, port = live.port, "the channel comes back in another codec");
+            live.end(CloseReason::StreamEnded);
         }
         if request.port.is_some_and(|port| self.streams.by_port(port).is_some()) {
             return Err(AllocateError::PortTaken);

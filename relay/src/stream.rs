@@ -208,6 +208,18 @@ impl LiveStream {
         news
     }
 
+    /// Whether tracks are coded as those that viewers know; a track more or less is no matter.
+    pub(crate) fn can_carry(&self, tracks: &[TrackDescription]) -> bool {
+        let present = self.tracks();
+        let same = |track: &TrackDescription| {
+            present
+                .iter()
+                .find(|known| known.kind == track.kind)
+                .is_none_or(|known| known.codec == track.codec)
+        };
+        tracks.iter().all(same)
+    }
+
     /// Each kind of warning is logged once in the life of a stream.
     fn log_new(&self, warnings: &[Warning]) {
         if warnings.is_empty() {
@@ -317,8 +329,10 @@ impl Streams {
         self.find(|stream| stream.port == port)
     }
 
+    /// The stream of a channel; one that is ending leaves its name to the next.
     pub(crate) fn by_channel(&self, channel: &str) -> Option<Arc<LiveStream>> {
-        self.find(|stream| stream.channel().is_some_and(|name| name.as_str() == channel))
+        let named = |stream: &LiveStream| stream.channel().is_some_and(|name| name.as_str() == channel);
+        self.find(|stream| named(stream) && stream.ending().is_none())
     }
 
     /// In the order in which they began.

@@ -12,12 +12,12 @@ use heliograph_edge::{
     ice::{IceCredentials, IceLite, Route},
     sdp::{self, AudioSource, LocalDescription, Negotiated, SdpError, VideoSource},
 };
-use heliograph_media::{Codec, MediaKind, Ssrc};
+use heliograph_media::{Codec, MediaKind, Ssrc, video::VideoFormat};
 use rand::{Rng, RngExt};
 use tokio::sync::watch;
 
 use crate::{
-    CloseReason, CodecParameters, PlayoutDelay, PlayoutSettings, Relay, StreamId, Track, ViewerId,
+    CloseReason, PlayoutDelay, PlayoutSettings, Relay, StreamId, Track, ViewerId,
     audience::{Audience, Refused},
     egress::Egress,
     stream::LiveStream,
@@ -28,9 +28,6 @@ use crate::{
     },
     worker::queue::{Command, WorkerPort},
 };
-
-/// What a stream is told to be before its first parameter set: constrained baseline, level 3.1.
-const USUAL_PROFILE: [u8; 3] = [0x42, 0xe0, 0x1f];
 
 /// Who wants to watch, and how he came.
 #[derive(Clone, Debug)]
@@ -211,7 +208,7 @@ impl Relay {
         let identity = egress.handshakes.certificate(id).await.map_err(WatchError::Internal)?;
         // Others may have taken the last place meanwhile.
         let worker = Arc::clone(egress.least_loaded().ok_or_else(overloaded)?);
-        let candidates = egress.candidates.of(&worker, request.local_ip).await;
+        let candidates = egress.candidates.of(worker.reach(), request.local_ip).await;
         // From here on nothing waits, so the slot cannot be left behind by a cancelled future.
         let slot = worker.take_slot();
         let ours = self.describe_ours(&live, Route { worker: worker.index, slot }, candidates);
@@ -268,16 +265,14 @@ impl Relay {
         let codecs: Vec<Codec> = tracks.iter().map(|track| track.codec).collect();
         let has = |codec: Codec| codecs.contains(&codec);
         let [video_ssrc, rtx_ssrc, audio_ssrc] = different_ssrcs(&mut rng);
-        let profile_level_id = match live.parameters(Track::Video) {
-            Some(CodecParameters::H264(parameters)) => parameters.profile_level_id,
-            _ => USUAL_PROFILE,
-        };
+        let known = live.parameters(Track::Video).and_then(|parameters| parameters.video_format());
+        let format = known.or_else(|| codecs.iter().find_map(|codec| VideoFormat::usual(*codec)));
         Ours {
             ice: IceCredentials::generate(route, &mut rng),
             candidates,
             cname: format!("{:016x}", rng.random::<u64>()),
             msid: format!("{:016x}", rng.random::<u64>()),
-            video: has(Codec::H264).then_some(VideoSource { profile_level_id, ssrc: video_ssrc, rtx_ssrc }),
+            video: format.map(|format| VideoSource { format, ssrc: video_ssrc, rtx_ssrc }),
             audio: has(Codec::Opus).then_some(AudioSource { ssrc: audio_ssrc }),
             codecs,
         }

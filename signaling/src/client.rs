@@ -20,6 +20,17 @@ pub struct ConnectionAddresses {
     pub local: SocketAddr,
 }
 
+impl ConnectionAddresses {
+    /// The address of the person behind a request, seen through trusted reverse proxies, and the address under which
+    /// they reached this machine: none behind a proxy.
+    #[must_use]
+    pub fn person(self, trusted_proxies: &[IpAddr], headers: &HeaderMap) -> (IpAddr, Option<IpAddr>) {
+        let (remote, local) = (self.remote.ip().to_canonical(), self.local.ip().to_canonical());
+        let Client { ip, local } = seen_through(trusted_proxies, remote, Some(local), headers);
+        (ip, local)
+    }
+}
+
 /// The person behind a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Client {
@@ -35,13 +46,6 @@ impl FromRequestParts<Arc<App>> for Client {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
         Ok(client(&app.settings.trusted_proxies, &parts.extensions, &parts.headers))
     }
-}
-
-/// The address of the person behind a request, as far as trusted proxies tell it: for routers that the program serves
-/// beside ours. Unspecified when the request carries no [`ConnectionAddresses`].
-#[must_use]
-pub fn client_ip(trusted_proxies: &[IpAddr], extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
-    client(trusted_proxies, extensions, headers).ip
 }
 
 fn client(trusted: &[IpAddr], extensions: &Extensions, headers: &HeaderMap) -> Client {

@@ -39,7 +39,7 @@ use heliograph_relay::Relay;
 
 use app::App;
 use backend::Backend;
-pub use client::{ConnectionAddresses, client_ip};
+pub use client::ConnectionAddresses;
 pub use control::{ControlToken, TokenError, local_only};
 pub use settings::SignalingSettings;
 pub use shutdown::Shutdown;

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use heliograph_ingest::house::BitrateLimits;
 use heliograph_ingest::rtmp::{self, BFrames};
+use heliograph_media::Bitrate;
 use heliograph_relay::{ChannelName, PlayoutSettings};
 use heliograph_signaling::messages::Branding;
 use options::BFramesOption;
@@ -72,6 +74,10 @@ pub(crate) struct Settings {
     pub no_media: Duration,
     /// Whether a second publisher with the right key ends the first.
     pub take_over: bool,
+    /// How much publishers may send.
+    pub bitrate: BitrateLimits,
+    /// Where publishers may come from; empty for anywhere.
+    pub publisher_networks: Vec<ipnet::IpNet>,
     /// Longest wait for a gap on the uplink.
     pub uplink_hold: Duration,
     /// Allocation API that `heliograph ingest` uses.
@@ -80,6 +86,10 @@ pub(crate) struct Settings {
     pub relay_rtp_addr: IpAddr,
     /// Token file for [`Settings::relay_url`].
     pub relay_token_file: PathBuf,
+    /// UDP port for media over WHIP.
+    pub whip_port: Port,
+    /// TCP port for WHIP's requests under `heliograph ingest`.
+    pub whip_http_port: Port,
     /// Keys file.
     pub keys: PathBuf,
     /// Who decides on publishers.
@@ -120,6 +130,12 @@ pub(crate) struct Settings {
     pub max_pending_per_address: u32,
 }
 
+/// The channels that have a limit of their own.
+fn channel_bitrates(channels: &[options::ChannelOptions]) -> Result<HashMap<ChannelName, Bitrate>> {
+    let limited = channels.iter().filter_map(|channel| Some((&channel.name, channel.max_bitrate_kbps?)));
+    limited.map(|(name, kbps)| Ok((ChannelName::new(name)?, Bitrate::kbps(kbps)))).collect()
+}
+
 /// Certificate and key of the web port.
 #[derive(Debug, Clone)]
 pub(crate) struct TlsFiles {
@@ -140,7 +156,7 @@ pub(crate) enum Metrics {
     Asked(SocketAddr),
 }
 
-/// A TCP port that a part listens on if it can.
+/// A port that a part listens on if it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Port {
     /// None.
@@ -166,6 +182,11 @@ impl Port {
             Self::Off => None,
             Self::Usual(port) | Self::Asked(port) => Some(port),
         }
+    }
+
+    /// The port that somebody insists on.
+    fn asked(self) -> Option<u16> {
+        if let Self::Asked(port) = self { Some(port) } else { None }
     }
 }
 
@@ -278,10 +299,18 @@ impl Settings {
             publisher_grace: seconds(options.publisher_grace_s, 30),
             no_media: seconds(options.no_media_s, 30),
             take_over: options.take_over.unwrap_or(false),
+            bitrate: BitrateLimits {
+                usual: options.max_bitrate_kbps.map(Bitrate::kbps),
+                channels: channel_bitrates(options.channel.as_deref().unwrap_or_default())?,
+                patience: seconds(options.max_bitrate_patience_s, 10),
+            },
+            publisher_networks: options.publisher_networks.unwrap_or_default(),
             uplink_hold: Duration::from_millis(options.uplink_hold_ms.unwrap_or(150)),
             relay_url: options.relay_url.unwrap_or_else(|| "http://127.0.0.1:8081".to_owned()),
             relay_rtp_addr: options.relay_rtp_addr.unwrap_or(Ipv4Addr::LOCALHOST.into()),
             relay_token_file: options.relay_token_file.unwrap_or_else(|| data.join("control.token")),
+            whip_port: Port::new(options.whip_port, heliograph_ingest::whip::PORT),
+            whip_http_port: Port::new(options.whip_http_port, heliograph_ingest::whip::HTTP_PORT),
             keys: options.keys.unwrap_or_else(|| data.join("keys.toml")),
             authority,
             auth_insecure: options.auth_insecure.unwrap_or(false),
@@ -325,11 +354,19 @@ impl Settings {
         for (name, value, low, high) in [
             ("publisher_grace_s", self.publisher_grace, 0, 3_600),
             ("no_media_s", self.no_media, 5, 3_600),
+            ("max_bitrate_patience_s", self.bitrate.patience, 1, 600),
             ("idle_timeout_s", self.idle_timeout, 5, 86_400),
             ("port_rest_s", self.port_rest, 0, 600),
         ] {
             let seconds = value.as_secs();
             ensure!((low..=high).contains(&seconds), "{name} = {seconds}: outside {low} to {high} seconds");
+        }
+        for limit in self.bitrate.usual.iter().chain(self.bitrate.channels.values()) {
+            let kbps = limit.as_bps() / 1_000;
+            ensure!(
+                (50..=1_000_000).contains(&kbps),
+                "max_bitrate_kbps = {kbps}: outside 50 to 1000000 kilobits per second"
+            );
         }
         ensure!(
             (16..=510).contains(&self.opus_kbps),
@@ -369,6 +406,10 @@ impl Settings {
                 }
             }
             udp.push(("media_ports", self.media_ports));
+            udp.extend(self.whip_port.asked().map(|port| ("whip_port", PortRange::known(port, port))));
+            if !relay {
+                tcp.extend(self.whip_http_port.asked().map(|port| ("whip_http_port", port)));
+            }
         }
         if relay {
             tcp.push(("ws_port", self.ws_port));

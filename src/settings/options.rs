@@ -99,14 +99,34 @@ pub(crate) struct Options {
     #[arg(long, env = "HELIOGRAPH_OPUS_KBPS", value_name = "KBPS", help_heading = "RTMP ingest")]
     pub opus_kbps: Option<u32>,
     /// Seconds a channel waits for its publisher to come back before its viewers are let go [default: 30]
-    #[arg(long, env = "HELIOGRAPH_PUBLISHER_GRACE_S", value_name = "SECONDS", help_heading = "FTL ingest")]
+    #[arg(long, env = "HELIOGRAPH_PUBLISHER_GRACE_S", value_name = "SECONDS", help_heading = "Publishers")]
     pub publisher_grace_s: Option<u64>,
     /// Seconds without media after which a publisher is ended with code 408 [default: 30]
-    #[arg(long, env = "HELIOGRAPH_NO_MEDIA_S", value_name = "SECONDS", help_heading = "FTL ingest")]
+    #[arg(long, env = "HELIOGRAPH_NO_MEDIA_S", value_name = "SECONDS", help_heading = "Publishers")]
     pub no_media_s: Option<u64>,
     /// A second publisher with the right key takes a live channel over [default: false]
-    #[arg(long, env = "HELIOGRAPH_TAKE_OVER", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "FTL ingest")]
+    #[arg(long, env = "HELIOGRAPH_TAKE_OVER", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Publishers")]
     pub take_over: Option<bool>,
+    /// Kilobits per second that a publisher may send; more for longer than max_bitrate_patience_s ends it [default: none]
+    #[arg(long, env = "HELIOGRAPH_MAX_BITRATE_KBPS", value_name = "KBPS", help_heading = "Publishers")]
+    pub max_bitrate_kbps: Option<u64>,
+    /// Seconds that a publisher may send more than its channel's limit [default: 10]
+    #[arg(
+        long,
+        env = "HELIOGRAPH_MAX_BITRATE_PATIENCE_S",
+        value_name = "SECONDS",
+        help_heading = "Publishers"
+    )]
+    pub max_bitrate_patience_s: Option<u64>,
+    /// Networks that publishers may come from, such as 192.0.2.0/24 (comma separated) [default: anywhere]
+    #[arg(
+        long,
+        env = "HELIOGRAPH_PUBLISHER_NETWORKS",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        help_heading = "Publishers"
+    )]
+    pub publisher_networks: Option<Vec<ipnet::IpNet>>,
     /// Milliseconds that a gap on the uplink may be waited for [default: 150]
     #[arg(long, env = "HELIOGRAPH_UPLINK_HOLD_MS", value_name = "MS", help_heading = "FTL ingest")]
     pub uplink_hold_ms: Option<u64>,
@@ -119,6 +139,13 @@ pub(crate) struct Options {
     /// File with the token for an allocation API on a public port [default: DATA/control.token if it exists]
     #[arg(long, env = "HELIOGRAPH_RELAY_TOKEN_FILE", value_name = "FILE", help_heading = "FTL ingest")]
     pub relay_token_file: Option<PathBuf>,
+
+    /// UDP port for media over WHIP; 0: no WHIP [default: 8190 if free]
+    #[arg(long, env = "HELIOGRAPH_WHIP_PORT", value_name = "PORT", help_heading = "WHIP ingest")]
+    pub whip_port: Option<u16>,
+    /// TCP port for WHIP's requests under `heliograph ingest`; `heliograph serve` takes them on --ws-port [default: 8191 if free]
+    #[arg(long, env = "HELIOGRAPH_WHIP_HTTP_PORT", value_name = "PORT", help_heading = "WHIP ingest")]
+    pub whip_http_port: Option<u16>,
 
     /// Channels and their keys, TOML, mode 0600 [default: DATA/keys.toml]
     #[arg(long, env = "HELIOGRAPH_KEYS", value_name = "FILE", help_heading = "Who may publish")]
@@ -207,6 +234,8 @@ pub(crate) struct ChannelOptions {
     pub playout_delay_max_ms: Option<u64>,
     /// Most milliseconds that a viewer may ask for.
     pub playout_delay_limit_ms: Option<u64>,
+    /// Kilobits per second that its publisher may send.
+    pub max_bitrate_kbps: Option<u64>,
 }
 
 /// `b_frames`.
@@ -291,7 +320,8 @@ impl Options {
             data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, metrics, control_hosts, stream_api_open,
             ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, rtmp_port,
             rtmps_port, b_frames, opus_kbps, publisher_grace_s, no_media_s, take_over,
-            uplink_hold_ms, relay_url, relay_rtp_addr, relay_token_file, keys, auth_ws_url, auth_http_url,
+            max_bitrate_kbps, max_bitrate_patience_s, publisher_networks, uplink_hold_ms, relay_url, relay_rtp_addr,
+            relay_token_file, whip_port, whip_http_port, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,
             idle_timeout_s, port_rest_s, playout_delay_max_ms, playout_delay_limit_ms, max_viewers,
             max_egress_cpu_percent, max_pending_per_address, branding, channel,

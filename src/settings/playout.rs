@@ -74,6 +74,7 @@ mod tests {
             playout_delay_min_ms: min,
             playout_delay_max_ms: max,
             playout_delay_limit_ms: limit,
+            max_bitrate_kbps: None,
         }
     }
 

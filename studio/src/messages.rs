@@ -119,6 +119,9 @@ pub struct Uplink {
     /// What arrives, bits per second, headers included.
     #[cfg_attr(test, ts(type = "number"))]
     pub bitrate_bps: u64,
+    /// What the channel may send, if there is a limit.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub limit_bps: Option<u64>,
     /// Packets that never came, since it began.
     #[cfg_attr(test, ts(type = "number"))]
     pub lost: u64,

@@ -62,6 +62,7 @@ impl Publishers for World {
             encoder: "OBS".to_owned(),
             remote: "192.0.2.1".to_owned(),
             bitrate_bps: 2_600_000,
+            limit_bps: Some(2_000_000),
             lost: 0,
             requested_again: 0,
             round_trip_ms: None,
@@ -169,7 +170,8 @@ async fn the_key_opens_the_desk_and_nothing_else_does() {
         (&desk["viewers"], &desk["muted"], &desk["since_ms"]),
         (&json!(3), &json!(true), &json!(1000))
     );
-    assert_eq!(desk["warnings"][0]["code"], "b_frames");
+    let codes: Vec<_> = desk["warnings"].as_array().unwrap().iter().map(|one| &one["code"]).collect();
+    assert_eq!(codes, ["bitrate_limit", "b_frames"]);
     assert_eq!(desk["uplink"]["door"], "rtmp");
     let out = ask(&router, "DELETE /studio/api/session", &headers, "").await;
     assert!(out.headers()[header::SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));

@@ -18,6 +18,7 @@ export function chromiumPath() {
   return path;
 }
 
+/** `flags`: more of them, for this browser. */
 export async function launch(executablePath = chromiumPath(), flags = []) {
   const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
   return chromium.launch({

@@ -20,6 +20,7 @@ mod rtmp;
 mod split;
 mod turn;
 mod viewer_goes;
+mod whip;
 
 /// Ticks of the video clock from one picture of the standard clip to the next.
 const FRAME_TICKS: u64 = 3000;

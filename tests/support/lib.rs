@@ -2,7 +2,7 @@
 //!
 //! Viewers are other people's implementations on purpose: [`viewer::ws`] is `str0m`, [`viewer::whep`] is
 //! `webrtc`. Publishers over FTL use the program's own client, whose bytes are checked beside its code; those over RTMP are
-//! [`ffmpeg`].
+//! [`ffmpeg`], those over WHIP `str0m` ([`whip`]).
 
 pub mod auth_service;
 pub mod clip;
@@ -18,3 +18,4 @@ pub mod scratch;
 pub mod server;
 pub mod viewer;
 pub mod wait;
+pub mod whip;

@@ -58,8 +58,13 @@ impl PortBlock {
 
     /// For a scenario's own use.
     pub fn spare(self, index: u16) -> u16 {
-        assert!(index < 5, "five spare ports");
+        assert!(index < 4, "four spare ports");
         self.base + 4 + index
+    }
+
+    /// Media over WHIP (UDP), and its requests where they have a listener of their own (TCP).
+    pub fn whip(self) -> u16 {
+        self.base + 8
     }
 
     /// Metrics.

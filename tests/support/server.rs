@@ -133,6 +133,8 @@ impl ServerPlan {
             &ports.media(self.media_ports),
         ]);
         command.args(["--rtmp-port", &ports.rtmp().to_string()]);
+        command.args(["--whip-port", &ports.whip().to_string()]);
+        command.args(["--whip-http-port", &ports.whip().to_string()]);
         command.args(["--rtp-ports", &ports.rtp(self.rtp_ports), "--ports", &ports.viewers()]);
         command.args(["--workers", &self.workers.to_string()]).args(&self.extra);
         for (name, _) in std::env::vars_os() {

@@ -1,8 +1,8 @@
 //! The viewer offers (WHEP), we answer.
 
-use heliograph_media::MediaKind;
+use heliograph_media::{MediaKind, video::VideoFormat};
 
-use super::formats::Feedback;
+use super::formats::{Feedback, Format};
 use super::offer::{choose, media_word, negotiated};
 use super::remote::{Remote, Section};
 use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION};
@@ -51,7 +51,7 @@ fn write(
     let mut lines = Lines::new();
     let mids: Vec<&str> =
         accepted.iter().filter_map(|index| remote.sections[*index].mid.as_deref()).collect();
-    lines.session(local, &mids);
+    lines.session(local.ice, &mids);
     for (index, section) in remote.sections.iter().enumerate() {
         match accepted.iter().position(|at| *at == index) {
             Some(at) => write_accepted(&mut lines, section, &tracks[at], local),
@@ -71,20 +71,27 @@ fn write_accepted(
     let rtx = track.rtx_payload_type.map(|rtx| format!(" {}", rtx.get())).unwrap_or_default();
     lines.line(format_args!("m={} 9 {} {number}{rtx}", media_word(*kind), section.protocol));
     lines.line(format_args!("c=IN IP4 0.0.0.0"));
-    lines.transport(local, "passive");
+    lines.transport(local.transport(), "passive");
     if let Some(mid) = &section.mid {
         lines.line(format_args!("a=mid:{mid}"));
     }
     lines.extension(track.mid_ext, MID_EXTENSION);
     lines.extension(track.playout_delay_ext, PLAYOUT_DELAY_EXTENSION);
     lines.line(format_args!("a=sendonly"));
-    match track.profile_level_id {
-        Some(profile_level_id) => {
-            let format = section.formats.iter().find(|format| format.payload_type == track.payload_type);
-            let feedback = format.map_or_else(Feedback::default, |format| format.feedback);
-            lines.h264(track.payload_type, profile_level_id, feedback);
+    let format = section.formats.iter().find(|format| format.payload_type == track.payload_type);
+    let feedback = format.map_or_else(Feedback::default, |format| {
+        // Only what we do for a viewer.
+        Feedback { transport_cc: false, remb: false, ..format.feedback }
+    });
+    match (kind, local.video.map(|video| video.format), track.profile_level_id) {
+        (MediaKind::Video, _, Some(profile_level_id)) => {
+            lines.video(track.payload_type, VideoFormat::H264 { profile_level_id }, feedback);
         }
-        None => lines.opus(track.payload_type),
+        (MediaKind::Video, Some(ours), None) => {
+            let theirs = format.and_then(Format::echo);
+            lines.video_with(track.payload_type, ours.codec(), theirs, feedback);
+        }
+        _ => lines.opus(track.payload_type),
     }
     if let Some(rtx) = track.rtx_payload_type {
         lines.rtx(rtx, track.payload_type);
@@ -93,7 +100,7 @@ fn write_accepted(
 }
 
 /// RFC 8829 section 5.3.1: the same m-line on port 0. One format stands for all; Chrome wants its rtpmap.
-fn write_rejected(lines: &mut Lines, section: &Section) {
+pub(super) fn write_rejected(lines: &mut Lines, section: &Section) {
     lines.line(format_args!("m={} 0 {} {}", section.media, section.protocol, section.first_format));
     lines.line(format_args!("c=IN IP4 0.0.0.0"));
     if let Some(mid) = &section.mid {

@@ -1,6 +1,6 @@
 //! The formats of one media section: rtpmap, fmtp and rtcp-fb put together.
 
-use heliograph_media::PayloadType;
+use heliograph_media::{PayloadType, video::VideoFormat};
 use rtc_sdp::MediaDescription;
 
 use super::h264;
@@ -26,6 +26,10 @@ pub(super) struct Feedback {
     pub(super) fir: bool,
     /// Receiver reference times are answered (RFC 3611 section 4.4; the word is libwebrtc's).
     pub(super) rrtr: bool,
+    /// Arrival times of all packets under one count (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+    pub(super) transport_cc: bool,
+    /// The receiver's estimate of the bandwidth (draft-alvestrand-rmcat-remb-03).
+    pub(super) remb: bool,
 }
 
 impl Format {
@@ -47,6 +51,41 @@ impl Format {
     /// H.264 parameters; `None` for other codecs.
     pub(super) fn h264(&self) -> Option<h264::Parameters> {
         self.is("H264", 90_000).then(|| h264::Parameters::parse(self.fmtp.as_deref().unwrap_or("")))
+    }
+
+    /// Whether this carries the format; profiles count, levels do not (receivers say the highest that they can).
+    pub(super) fn carries(&self, wanted: VideoFormat) -> bool {
+        let profile = |name| self.parameter(name).map_or(Ok(0), str::parse::<u8>);
+        match wanted {
+            VideoFormat::H264 { .. } => self.h264().is_some(),
+            VideoFormat::Vp8 => self.is("VP8", 90_000),
+            VideoFormat::Vp9 { profile: wanted } => {
+                self.is("VP9", 90_000) && profile("profile-id") == Ok(wanted)
+            }
+            VideoFormat::Av1 { profile: wanted, .. } => {
+                self.is("AV1", 90_000) && profile("profile") == Ok(wanted)
+            }
+            VideoFormat::H265 { profile: wanted, .. } => {
+                let profile = self.parameter("profile-id").map_or(Ok(1), str::parse);
+                let one_stream = self.parameter("tx-mode").is_none_or(|mode| mode == "SRST");
+                self.is("H265", 90_000) && profile == Ok(wanted) && one_stream
+            }
+        }
+    }
+
+    /// A parameter of the `fmtp` line.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let parameters = self.fmtp.as_deref()?.split(';').filter_map(|text| text.trim().split_once('='));
+        parameters
+            .into_iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+    }
+
+    /// The `fmtp` line as it may go back to the peer; `None` when it has none, or none that we repeat.
+    pub(super) fn echo(&self) -> Option<&str> {
+        let fmtp = self.fmtp.as_deref()?;
+        (fmtp.len() <= MAX_ECHO && fmtp.bytes().all(|byte| matches!(byte, b' '..=b'~'))).then_some(fmtp)
     }
 
     /// Opus is always announced with two channels (RFC 7587 section 7).
@@ -87,6 +126,8 @@ pub(super) fn read(media: &MediaDescription) -> Vec<Format> {
                 "nack pli" => format.feedback.pli = true,
                 "ccm fir" => format.feedback.fir = true,
                 "rrtr" => format.feedback.rrtr = true,
+                "transport-cc" => format.feedback.transport_cc = true,
+                "goog-remb" => format.feedback.remb = true,
                 _ => {}
             }),
             _ => {}
@@ -118,3 +159,4 @@ fn read_rtpmap(format: &mut Format, value: &str) {
 }
 
 const MAX_ENCODING: usize = 32;
+const MAX_ECHO: usize = 256;

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use heliograph_media::PayloadType;
+
 use super::remote::{is_ice, is_token_char};
 use super::write::Lines;
-use super::{MAX_SDP_BYTES, Negotiated, SdpError};
+use super::{Incoming, MAX_SDP_BYTES, Negotiated, SdpError};
 use crate::ice::IceCredentials;
 
 /// What a trickle fragment said. Candidates were checked for shape and are never contacted.
@@ -94,15 +96,40 @@ fn token(text: &str) -> bool {
 /// The body that answers an ICE restart: our new credentials and the same candidates, for the bundle's first
 /// section.
 pub fn restart_fragment(ice: &IceCredentials, candidates: &[SocketAddr], negotiated: &Negotiated) -> String {
+    let tracks = [("video", &negotiated.video), ("audio", &negotiated.audio)];
+    let first = tracks.into_iter().find_map(|(media, track)| {
+        let track = track.as_ref()?;
+        Some((media, track.payload_type, track.mid.as_deref()))
+    });
+    write_restart(ice, candidates, first)
+}
+
+/// The same towards a publisher.
+pub fn receive_restart_fragment(
+    ice: &IceCredentials,
+    candidates: &[SocketAddr],
+    incoming: &Incoming,
+) -> String {
+    let tracks = [("video", &incoming.video), ("audio", &incoming.audio)];
+    let first = tracks.into_iter().find_map(|(media, track)| {
+        let track = track.as_ref()?;
+        Some((media, track.payload_type, track.mid.as_deref()))
+    });
+    write_restart(ice, candidates, first)
+}
+
+fn write_restart(
+    ice: &IceCredentials,
+    candidates: &[SocketAddr],
+    section: Option<(&str, PayloadType, Option<&str>)>,
+) -> String {
     let mut lines = Lines::new();
     lines.line(format_args!("a=ice-lite"));
     lines.line(format_args!("a=ice-options:trickle"));
     lines.credentials(ice);
-    let tracks = [("video", &negotiated.video), ("audio", &negotiated.audio)];
-    if let Some((media, track)) = tracks.into_iter().find_map(|(media, track)| Some((media, track.as_ref()?)))
-    {
-        lines.line(format_args!("m={media} 9 UDP/TLS/RTP/SAVPF {}", track.payload_type.get()));
-        if let Some(mid) = &track.mid {
+    if let Some((media, payload_type, mid)) = section {
+        lines.line(format_args!("m={media} 9 UDP/TLS/RTP/SAVPF {}", payload_type.get()));
+        if let Some(mid) = mid {
             lines.line(format_args!("a=mid:{mid}"));
         }
         lines.candidates(candidates);

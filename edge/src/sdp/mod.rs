@@ -1,4 +1,4 @@
-//! Offers and answers (RFC 8829, RFC 8866) for viewers: we send, they receive.
+//! Offers and answers (RFC 8829, RFC 8866): for viewers, who receive, and for publishers, who send.
 //!
 //! One transport for everything (BUNDLE, rtcp-mux), we are ICE-lite and the DTLS server. `rtc-sdp` reads the
 //! lines; what they mean is decided here. Candidates of the peer are never looked at.
@@ -8,6 +8,9 @@ mod formats;
 mod fragment;
 mod h264;
 mod offer;
+mod receive;
+#[cfg(test)]
+mod receive_tests;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -15,11 +18,14 @@ mod write;
 
 use std::net::SocketAddr;
 
-use heliograph_media::{MediaKind, PayloadType, Ssrc};
+use heliograph_media::{MediaKind, PayloadType, Ssrc, video::VideoFormat};
 
 pub use answer::answer;
-pub use fragment::{Fragment, is_candidate, parse_candidate_fragment, restart_fragment};
+pub use fragment::{
+    Fragment, is_candidate, parse_candidate_fragment, receive_restart_fragment, restart_fragment,
+};
 pub use offer::{offer, parse_answer};
+pub use receive::{Incoming, IncomingTrack, receive};
 
 use crate::dtls::Fingerprint;
 use crate::ice::IceCredentials;
@@ -46,11 +52,28 @@ pub struct LocalDescription<'a> {
     pub audio: Option<AudioSource>,
 }
 
+/// Where and as whom we can be reached: what every description of ours says.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalTransport<'a> {
+    /// Our ICE credentials.
+    pub ice: &'a IceCredentials,
+    /// Our certificate's fingerprint.
+    pub fingerprint: &'a Fingerprint,
+    /// Where we can be reached, best first (UDP host candidates).
+    pub candidates: &'a [SocketAddr],
+}
+
+impl<'a> LocalDescription<'a> {
+    const fn transport(&self) -> LocalTransport<'a> {
+        LocalTransport { ice: self.ice, fingerprint: self.fingerprint, candidates: self.candidates }
+    }
+}
+
 /// The video we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VideoSource {
-    /// Profile, constraints and level from the stream's SPS.
-    pub profile_level_id: [u8; 3],
+    /// What the stream is.
+    pub format: VideoFormat,
     /// Source of the media packets.
     pub ssrc: Ssrc,
     /// Source of the retransmissions (RFC 4588).
@@ -128,10 +151,10 @@ pub enum SdpError {
     /// The peer wants several transports.
     #[error("the media sections are not bundled")]
     NotBundled,
-    /// The peer takes nothing that the stream has.
+    /// The peer takes nothing that the stream has, or sends nothing that we take.
     #[error("no media in common")]
     NothingInCommon {
-        /// What the stream has and the viewer cannot decode.
+        /// What could not be agreed on.
         missing: Vec<MediaKind>,
     },
 }

@@ -1,10 +1,10 @@
 //! We offer, the viewer answers.
 
-use heliograph_media::{MediaKind, PayloadType, Ssrc};
+use heliograph_media::{MediaKind, PayloadType, Ssrc, video::VideoFormat};
 
 use super::formats::{Feedback, Format};
 use super::remote::{Remote, Section};
-use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION};
+use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, parameters};
 use super::{LocalDescription, Negotiated, NegotiatedTrack, SdpError, VideoSource, h264};
 
 const VIDEO_MID: &str = "0";
@@ -21,7 +21,7 @@ const PLAYOUT_DELAY_ID: u8 = 2;
 pub fn offer(local: &LocalDescription<'_>) -> String {
     let mut lines = Lines::new();
     let mids: Vec<&str> = sections(local).map(mid_of).collect();
-    lines.session(local, &mids);
+    lines.session(local.ice, &mids);
     if let Some(video) = &local.video {
         let formats = video_formats(video);
         let numbers: Vec<String> = formats
@@ -29,9 +29,9 @@ pub fn offer(local: &LocalDescription<'_>) -> String {
             .flat_map(|(pt, _)| [pt.get().to_string(), rtx_of(*pt).get().to_string()])
             .collect();
         begin(&mut lines, local, MediaKind::Video, &numbers.join(" "));
-        for (payload_type, profile_level_id) in &formats {
-            let feedback = Feedback { nack: true, pli: true, fir: true, rrtr: true };
-            lines.h264(*payload_type, *profile_level_id, feedback);
+        for (payload_type, format) in &formats {
+            let feedback = Feedback { nack: true, pli: true, fir: true, rrtr: true, ..Feedback::default() };
+            lines.video(*payload_type, *format, feedback);
             lines.rtx(rtx_of(*payload_type), *payload_type);
         }
         lines.sources(local, "video", video.ssrc, Some(video.rtx_ssrc));
@@ -48,7 +48,7 @@ fn begin(lines: &mut Lines, local: &LocalDescription<'_>, kind: MediaKind, forma
     let media = media_word(kind);
     lines.line(format_args!("m={media} 9 UDP/TLS/RTP/SAVPF {formats}"));
     lines.line(format_args!("c=IN IP4 0.0.0.0"));
-    lines.transport(local, "actpass");
+    lines.transport(local.transport(), "actpass");
     lines.line(format_args!("a=mid:{}", mid_of(kind)));
     lines.extension(Some(MID_ID), MID_EXTENSION);
     lines.extension(Some(PLAYOUT_DELAY_ID), PLAYOUT_DELAY_EXTENSION);
@@ -96,11 +96,10 @@ pub fn parse_answer(answer: &str, sent: &LocalDescription<'_>) -> Result<Negotia
 
 /// Some small clients answer without fmtp; the number is then one of ours, and means what we said.
 fn restore_parameters(section: &mut Section, video: &VideoSource) {
-    for (payload_type, profile_level_id) in video_formats(video) {
+    for (payload_type, ours) in video_formats(video) {
         for format in &mut section.formats {
             if format.payload_type == payload_type && format.fmtp.is_none() {
-                let profile = hex::encode(profile_level_id);
-                format.fmtp = Some(format!("packetization-mode=1;profile-level-id={profile}"));
+                format.fmtp = parameters(ours);
             }
         }
     }
@@ -111,11 +110,17 @@ pub(super) fn choose(section: &Section, local: &LocalDescription<'_>) -> Option<
     match section.kind? {
         MediaKind::Video => {
             let video = local.video.as_ref()?;
-            let formats = section.formats.iter().filter_map(|format| Some((format, format.h264()?)));
-            let (format, parameters) = h264::choose(video.profile_level_id, formats)?;
+            let (format, profile_level_id) = match video.format {
+                VideoFormat::H264 { profile_level_id } => {
+                    let formats = section.formats.iter().filter_map(|format| Some((format, format.h264()?)));
+                    let (format, parameters) = h264::choose(profile_level_id, formats)?;
+                    (format, Some(parameters.profile_level_id))
+                }
+                other => (section.formats.iter().find(|format| format.carries(other))?, None),
+            };
             let rtx = section.formats.iter().find(|rtx| rtx.retransmits() == Some(format.payload_type));
             let mut track = track(section, format, video.ssrc);
-            track.profile_level_id = Some(parameters.profile_level_id);
+            track.profile_level_id = profile_level_id;
             track.rtx_payload_type = rtx.map(|rtx| rtx.payload_type);
             track.rtx_ssrc = rtx.map(|_| video.rtx_ssrc);
             Some(track)
@@ -176,13 +181,15 @@ fn sections(local: &LocalDescription<'_>) -> impl Iterator<Item = MediaKind> {
     video.into_iter().chain(audio)
 }
 
-/// The baseline first: Firefox compares profiles and refuses a lone Main or High.
-fn video_formats(video: &VideoSource) -> Vec<(PayloadType, [u8; 3])> {
-    let mut formats = vec![(payload_type(BASELINE_PT), h264::BASELINE)];
-    if video.profile_level_id != h264::BASELINE {
-        formats.push((payload_type(STREAM_PT), video.profile_level_id));
+/// H.264's baseline first: Firefox compares profiles and refuses a lone Main or High.
+fn video_formats(video: &VideoSource) -> Vec<(PayloadType, VideoFormat)> {
+    const BASELINE: VideoFormat = VideoFormat::H264 { profile_level_id: h264::BASELINE };
+    match video.format {
+        VideoFormat::H264 { .. } if video.format != BASELINE => {
+            vec![(payload_type(BASELINE_PT), BASELINE), (payload_type(STREAM_PT), video.format)]
+        }
+        format => vec![(payload_type(BASELINE_PT), format)],
     }
-    formats
 }
 
 fn rtx_of(media: PayloadType) -> PayloadType {

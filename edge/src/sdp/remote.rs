@@ -42,6 +42,8 @@ pub(super) struct Section {
     pub(super) rejected: bool,
     /// The peer wants to receive here.
     pub(super) receives: bool,
+    /// The peer wants to send here.
+    pub(super) sends: bool,
     rtcp_mux: bool,
     pub(super) formats: Vec<Format>,
     /// Header extensions with ids that fit the one-byte form, each id once.
@@ -179,6 +181,7 @@ impl Section {
             mid: mid.map(str::to_owned),
             rejected: name.port.value == 0 && !flag(attributes, "bundle-only"),
             receives: matches!(direction, "sendrecv" | "recvonly"),
+            sends: matches!(direction, "sendrecv" | "sendonly"),
             rtcp_mux: flag(attributes, "rtcp-mux"),
             formats: formats::read(media),
             extensions: extensions(values(attributes, "extmap").chain(values(session, "extmap"))),

@@ -30,7 +30,7 @@ fn local<T>(profile: Option<[u8; 3]>, audio: bool, with: impl FnOnce(&LocalDescr
         cname: "helio",
         msid: "live",
         video: profile.map(|profile_level_id| VideoSource {
-            profile_level_id,
+            format: VideoFormat::H264 { profile_level_id },
             ssrc: Ssrc(1001),
             rtx_ssrc: Ssrc(1002),
         }),
@@ -543,4 +543,44 @@ proptest! {
         }
         let _ = read_answer(&damaged, Some(HIGH), true);
     }
+}
+
+/// Calls `with` with the description of a stream in this format.
+fn local_in<T>(format: VideoFormat, with: impl FnOnce(&LocalDescription<'_>) -> T) -> T {
+    local(Some(BASELINE), true, |local| {
+        let video = Some(VideoSource { format, ..local.video.unwrap() });
+        with(&LocalDescription { video, ..*local })
+    })
+}
+
+#[test]
+fn other_codecs_are_offered_and_answered_by_name_and_profile() {
+    for (format, rtpmap, fmtp) in [
+        (VideoFormat::Vp8, "VP8", None),
+        (VideoFormat::Vp9 { profile: 0 }, "VP9", Some("profile-id=0")),
+        (VideoFormat::Av1 { profile: 0, level: 5, tier: 0 }, "AV1", Some("level-idx=5;profile=0;tier=0")),
+        (
+            VideoFormat::H265 { profile: 1, high_tier: false, level: 93 },
+            "H265",
+            Some("level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST"),
+        ),
+    ] {
+        let offer = local_in(format, offer);
+        let video = section(&offer, "video");
+        assert_eq!(video[0], "m=video 9 UDP/TLS/RTP/SAVPF 102 103");
+        assert!(video.contains(&format!("a=rtpmap:102 {rtpmap}/90000").as_str()), "{video:#?}");
+        let described = video.iter().find_map(|line| line.strip_prefix("a=fmtp:102 "));
+        assert_eq!(described, fmtp);
+
+        // A viewer without the codec hears only, and we know why.
+        let answered = local_in(format, |local| answer(GSTREAMER_OFFER, local));
+        let (text, negotiated) = answered.unwrap();
+        assert_eq!((negotiated.missing, negotiated.video), (vec![MediaKind::Video], None), "{text}");
+    }
+    let (text, negotiated) = local_in(VideoFormat::Vp8, |local| answer(CHROME_OFFER, local)).unwrap();
+    let video = negotiated.video.unwrap();
+    assert!(video.rtx_payload_type.is_some() && video.profile_level_id.is_none() && video.nack);
+    let lines = section(&text, "video");
+    assert!(lines.iter().any(|line| line.ends_with("VP8/90000")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("H264")), "{lines:#?}");
 }

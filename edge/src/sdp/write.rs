@@ -3,13 +3,15 @@
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 
-use heliograph_media::{PayloadType, Ssrc};
+use heliograph_media::{Codec, PayloadType, Ssrc, video::VideoFormat};
 
-use super::LocalDescription;
 use super::formats::Feedback;
+use super::{LocalDescription, LocalTransport};
 use crate::ice::IceCredentials;
 
 pub(super) const MID_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+pub(super) const TRANSPORT_CC_EXTENSION: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 pub(super) const PLAYOUT_DELAY_EXTENSION: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 pub(super) const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1";
 
@@ -31,9 +33,9 @@ impl Lines {
     }
 
     /// The session part. `mids` are the bundled sections.
-    pub(super) fn session(&mut self, local: &LocalDescription<'_>, mids: &[&str]) {
+    pub(super) fn session(&mut self, ice: &IceCredentials, mids: &[&str]) {
         self.line(format_args!("v=0"));
-        self.line(format_args!("o=- {} 1 IN IP4 127.0.0.1", session_id(local.ice)));
+        self.line(format_args!("o=- {} 1 IN IP4 127.0.0.1", session_id(ice)));
         self.line(format_args!("s=-"));
         self.line(format_args!("t=0 0"));
         if !mids.is_empty() {
@@ -46,7 +48,7 @@ impl Lines {
 
     /// Credentials, candidates and DTLS role of one section. All sections carry them, because any of them may
     /// turn out to be the one that the bundle is built on.
-    pub(super) fn transport(&mut self, local: &LocalDescription<'_>, setup: &str) {
+    pub(super) fn transport(&mut self, local: LocalTransport<'_>, setup: &str) {
         self.credentials(local.ice);
         self.candidates(local.candidates);
         self.line(format_args!("a=fingerprint:{}", local.fingerprint));
@@ -72,9 +74,34 @@ impl Lines {
         self.line(format_args!("a=end-of-candidates"));
     }
 
-    pub(super) fn h264(&mut self, number: PayloadType, profile_level_id: [u8; 3], feedback: Feedback) {
+    /// A video format as we offer it.
+    pub(super) fn video(&mut self, number: PayloadType, format: VideoFormat, feedback: Feedback) {
+        self.video_with(number, format.codec(), parameters(format).as_deref(), feedback);
+    }
+
+    /// A video format with parameters of somebody else.
+    pub(super) fn video_with(
+        &mut self,
+        number: PayloadType,
+        codec: Codec,
+        parameters: Option<&str>,
+        feedback: Feedback,
+    ) {
+        self.line(format_args!("a=rtpmap:{} {}/90000", number.get(), encoding(codec)));
+        self.feedback(number, feedback);
+        if let Some(parameters) = parameters {
+            self.line(format_args!("a=fmtp:{} {parameters}", number.get()));
+        }
+    }
+
+    pub(super) fn feedback(&mut self, number: PayloadType, feedback: Feedback) {
         let number = number.get();
-        self.line(format_args!("a=rtpmap:{number} H264/90000"));
+        if feedback.transport_cc {
+            self.line(format_args!("a=rtcp-fb:{number} transport-cc"));
+        }
+        if feedback.remb {
+            self.line(format_args!("a=rtcp-fb:{number} goog-remb"));
+        }
         if feedback.nack {
             self.line(format_args!("a=rtcp-fb:{number} nack"));
         }
@@ -87,10 +114,6 @@ impl Lines {
         if feedback.rrtr {
             self.line(format_args!("a=rtcp-fb:{number} rrtr"));
         }
-        let profile = hex::encode(profile_level_id);
-        self.line(format_args!(
-            "a=fmtp:{number} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"
-        ));
     }
 
     pub(super) fn rtx(&mut self, number: PayloadType, of: PayloadType) {
@@ -127,6 +150,37 @@ impl Lines {
             self.line(format_args!("a=ssrc:{} cname:{}", source.0, local.cname));
         }
     }
+}
+
+/// The name of a codec in an rtpmap line.
+const fn encoding(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "H264",
+        Codec::H265 => "H265",
+        Codec::Vp8 => "VP8",
+        Codec::Vp9 => "VP9",
+        Codec::Av1 => "AV1",
+        Codec::Opus => "opus",
+    }
+}
+
+/// The format parameters of a video format; VP8 has none that we need.
+pub(super) fn parameters(format: VideoFormat) -> Option<String> {
+    Some(match format {
+        VideoFormat::Vp8 => return None,
+        VideoFormat::H264 { profile_level_id } => {
+            let profile = hex::encode(profile_level_id);
+            format!("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}")
+        }
+        VideoFormat::H265 { profile, high_tier, level } => {
+            let tier = u8::from(high_tier);
+            format!("level-id={level};profile-id={profile};tier-flag={tier};tx-mode=SRST")
+        }
+        VideoFormat::Vp9 { profile } => format!("profile-id={profile}"),
+        VideoFormat::Av1 { profile, level, tier } => {
+            format!("level-idx={level};profile={profile};tier={tier}")
+        }
+    })
 }
 
 /// A number for the `o=` line: the same for the same credentials, 63 bits (FNV-1a).

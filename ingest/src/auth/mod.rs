@@ -237,6 +237,10 @@ pub enum EndReason {
     RelayUnavailable,
     /// Too many connections from one address that have not proven a key.
     TooManyConnections,
+    /// It sent more than its channel may, for too long.
+    BitrateTooHigh,
+    /// Its address is in none of the networks that publishers may come from.
+    ForeignNetwork,
     /// The streamer ended it at the desk, and the channel stays closed for a while.
     EndedByStreamer,
     /// We are shutting down.
@@ -265,6 +269,8 @@ impl EndReason {
             Self::UnsupportedMedia => "unsupported_media",
             Self::RelayUnavailable => "relay_unavailable",
             Self::TooManyConnections => "too_many_connections",
+            Self::BitrateTooHigh => "bitrate_too_high",
+            Self::ForeignNetwork => "foreign_network",
             Self::EndedByStreamer => "ended_by_streamer",
             Self::ServerShutdown => "server_shutdown",
             Self::Internal => "internal",

@@ -4,6 +4,7 @@
 //! proven key, then a [`Seat`] that holds the channel. Leaving a room, also by dropping it, does what leaving calls for:
 //! the authoriser hears of the end, and the grace time of the channel begins.
 
+mod ceiling;
 mod channels;
 mod doorkeeper;
 mod guest;
@@ -21,6 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use heliograph_media::Bitrate;
 use heliograph_relay::{AllocateError, Allocator, ChannelName, StreamRequest};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,6 +33,7 @@ use doorkeeper::{AddressGroup, Doorkeeper};
 use link::RelayLink;
 use seat::Handle;
 
+pub use ceiling::BitrateLimits;
 pub use guest::{Guest, Refusal};
 pub use key::PlainKey;
 pub use seat::{Seat, SeatEvent};
@@ -102,6 +105,16 @@ impl House {
     /// # Errors
     /// The key is wrong, or nobody could tell.
     pub async fn admit(self: &Arc<Self>, attempt: Attempt, place: Place) -> Result<Guest, Refusal> {
+        let ip = attempt.remote.ip().to_canonical();
+        let networks = &self.settings.networks;
+        if !networks.is_empty() && !networks.iter().any(|network| network.contains(&ip)) {
+            tracing::warn!(remote = %ip, door = %attempt.door, "publisher refused: not from an allowed network");
+            self.slow_down(&place).await;
+            return Err(Refusal {
+                reason: EndReason::ForeignNetwork,
+                why: "not from an allowed network".to_owned(),
+            });
+        }
         let house = Arc::clone(self);
         let (sender, verdict) = tokio::sync::oneshot::channel();
         self.events.spawn(async move {
@@ -171,6 +184,12 @@ impl House {
     pub fn snapshot(&self) -> Vec<PublisherSnapshot> {
         let handles: Vec<_> = self.channels().holders().map(|(_, handle)| handle.clone()).collect();
         handles.iter().filter_map(Handle::snapshot).collect()
+    }
+
+    /// What the channel may send, if there is a limit.
+    #[must_use]
+    pub fn bitrate_limit(&self, channel: &ChannelName) -> Option<Bitrate> {
+        self.settings.bitrate.of(channel)
     }
 
     /// Ends whoever publishes on the channel, with this reason. False when nobody does.

@@ -12,12 +12,14 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, FutureExt as _};
+use heliograph_media::Bitrate;
 use heliograph_relay::{AllocateError, ChannelName, StreamRequest};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Ending, Guest, PublisherSnapshot,
+    ceiling::{Ceiling, Finding},
     channels::SessionHandle,
     link::{RelayLink, Remedy, Trouble},
 };
@@ -32,6 +34,7 @@ pub struct Seat {
     request: StreamRequest,
     link: Option<RelayLink>,
     trouble: Trouble,
+    ceiling: Ceiling,
     relinking: Option<BoxFuture<'static, Result<RelayLink, AllocateError>>>,
     since: Instant,
     since_wall: SystemTime,
@@ -57,6 +60,7 @@ impl Seat {
     ) -> Self {
         let now = Instant::now();
         let next_metadata = now + guest.house.settings.metadata_interval;
+        let ceiling = Ceiling::new(&guest.house.settings.bitrate, guest.channel());
         Self {
             guest,
             handle,
@@ -64,6 +68,7 @@ impl Seat {
             request,
             link: None,
             trouble: Trouble::default(),
+            ceiling,
             relinking: None,
             since: now,
             since_wall: SystemTime::now(),
@@ -185,6 +190,7 @@ impl Seat {
     /// To be called about twice a second with how the publisher is doing: shows it, reports it when that is due, and asks
     /// a relay that was restarted for the port again. `Some` when the session must end.
     pub fn tick(&mut self, now: Instant, metadata: PublicationMetadata) -> Option<EndReason> {
+        let sends = Bitrate::bps(metadata.bitrate_bps);
         if now >= self.next_metadata {
             self.next_metadata = now + self.guest.house.settings.metadata_interval;
             if let Some(reports) = self.guest.reports() {
@@ -192,6 +198,13 @@ impl Seat {
             }
         }
         self.publish_snapshot(metadata);
+        match self.ceiling.look(now, sends) {
+            Finding::Fine => {}
+            Finding::Over(limit) => {
+                tracing::warn!(channel = %self.channel(), %sends, %limit, "publisher sends more than it may");
+            }
+            Finding::Cut => return Some(EndReason::BitrateTooHigh),
+        }
         match self.trouble.remedy(now) {
             Remedy::None => None,
             Remedy::GiveUp => Some(EndReason::RelayUnavailable),

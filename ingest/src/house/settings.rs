@@ -5,6 +5,10 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+
+use super::BitrateLimits;
+
 /// How publishers are let in, whatever protocol they speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HouseSettings {
@@ -21,6 +25,10 @@ pub struct HouseSettings {
     pub takeover: Takeover,
     /// A session that sent no media for this long may always be taken over.
     pub takeover_silence: Duration,
+    /// How much a publisher may send.
+    pub bitrate: BitrateLimits,
+    /// Where publishers may come from; empty for anywhere.
+    pub networks: Vec<IpNet>,
     /// How often the authoriser hears how a publication is doing.
     pub metadata_interval: Duration,
 }
@@ -34,6 +42,8 @@ impl Default for HouseSettings {
             grace: Duration::from_secs(30),
             takeover: Takeover::WhenSilent,
             takeover_silence: Duration::from_secs(3),
+            bitrate: BitrateLimits::default(),
+            networks: Vec::new(),
             metadata_interval: Duration::from_secs(10),
         }
     }

@@ -4,7 +4,6 @@
 //! every encoder in use send.
 
 pub mod annex_b;
-mod bits;
 mod depacketise;
 mod nal;
 mod packetise;

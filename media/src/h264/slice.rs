@@ -1,4 +1,4 @@
-use super::bits::BitReader;
+use crate::bits::BitReader;
 
 /// The two numbers at the beginning of a slice (ITU-T H.264 section 7.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

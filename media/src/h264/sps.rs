@@ -1,6 +1,7 @@
 use thiserror::Error;
 
-use super::{NalType, bits::BitReader, vui::Usability};
+use super::{NalType, vui::Usability};
+use crate::bits::BitReader;
 
 /// Longest side of a picture in macroblocks: what level 6.2 allows (ITU-T H.264 section A.3.1).
 const MAX_SIDE_MACROBLOCKS: u32 = 1_055;

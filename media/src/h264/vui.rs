@@ -1,4 +1,4 @@
-use super::bits::BitReader;
+use crate::bits::BitReader;
 
 /// Video usability information: hints at the end of the set (ITU-T H.264 annex E).
 #[derive(Default)]

@@ -4,16 +4,20 @@
 //! caller keeps, without allocating once that has grown.
 
 mod read;
+mod reception;
 mod report;
+mod transport_feedback;
 mod write;
 
 pub use read::{
     MAX_FIR_ENTRIES, MAX_LOST_PER_NACK, MAX_PACKETS_PER_COMPOUND, Rtcp, RtcpError, parse_compound,
 };
+pub use reception::Reception;
 pub use report::{ReportBlock, SenderInfo};
+pub use transport_feedback::{MAX_FEEDBACK_PACKETS, write_transport_feedback};
 pub use write::{
     MAX_CNAME_LEN, MAX_PAIRS_PER_NACK, MAX_REPORTS, write_bye, write_delay_since_reference_time, write_fir,
-    write_nack, write_pli, write_receiver_report, write_sdes_cname, write_sender_report,
+    write_nack, write_pli, write_receiver_report, write_remb, write_sdes_cname, write_sender_report,
 };
 
 /// Whether a datagram on a port shared by RTP and RTCP is RTCP: version 2 and a second byte of 192 to 223

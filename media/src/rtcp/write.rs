@@ -12,7 +12,7 @@ const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const SOURCE_DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
-const TRANSPORT_FEEDBACK: u8 = 205;
+pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
 const EXTENDED_REPORT: u8 = 207;
 
@@ -113,6 +113,25 @@ pub fn write_pli(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc) {
     end(out, start);
 }
 
+/// Appends a receiver's estimate of the bandwidth (draft-alvestrand-rmcat-remb-03) for up to 255 streams, in bits per
+/// second; rounded down to the 18 bits of the mantissa.
+pub fn write_remb(out: &mut Vec<u8>, sender: Ssrc, bits_per_second: u64, media: &[Ssrc]) {
+    const APPLICATION: usize = 15;
+    let media = &media[..media.len().min(usize::from(u8::MAX))];
+    let exponent = (u64::BITS - bits_per_second.leading_zeros()).saturating_sub(18);
+    let mantissa = u32::try_from(bits_per_second >> exponent).expect("18 bits");
+    let count = u32::try_from(media.len()).expect("at most 255");
+    let start = begin(out, APPLICATION, PAYLOAD_FEEDBACK);
+    put(out, sender.0);
+    put(out, 0);
+    out.extend_from_slice(b"REMB");
+    put(out, count << 24 | exponent << 18 | mantissa);
+    for ssrc in media {
+        put(out, ssrc.0);
+    }
+    end(out, start);
+}
+
 /// Appends a full intra request for one stream (RFC 5104 section 4.3.1). `request` counts the requests; the
 /// same number again is a repetition of the same request.
 pub fn write_fir(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc, request: u8) {
@@ -137,20 +156,20 @@ pub fn write_bye(out: &mut Vec<u8>, ssrcs: &[Ssrc]) {
 }
 
 /// Starts a packet and says where; `count` is the number of entries or the format of a feedback message.
-fn begin(out: &mut Vec<u8>, count: usize, packet_type: u8) -> usize {
+pub(super) fn begin(out: &mut Vec<u8>, count: usize, packet_type: u8) -> usize {
     let start = out.len();
     out.extend([0x80 | u8::try_from(count).expect("at most 31"), packet_type, 0, 0]);
     start
 }
 
 /// Writes the length of the packet that started at `start` into its header, in words without the first.
-fn end(out: &mut [u8], start: usize) {
+pub(super) fn end(out: &mut [u8], start: usize) {
     let words = (out.len() - start) / 4 - 1;
     let length = u16::try_from(words).expect("every list here is bounded");
     out[start + 2..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-fn put(out: &mut Vec<u8>, word: u32) {
+pub(super) fn put(out: &mut Vec<u8>, word: u32) {
     out.extend(word.to_be_bytes());
 }
 
@@ -230,6 +249,13 @@ mod tests {
         let (a, b) = (Ssrc(0x0102_0304), Ssrc(0xf1f2_f3f4));
         assert_eq!(written(|out| write_pli(out, a, b)), "81ce000201020304f1f2f3f4");
         assert_eq!(written(|out| write_fir(out, a, b, 7)), "84ce00040102030400000000f1f2f3f407000000");
+        for (bits, expected) in [
+            (0, "8fce00050102030400000000".to_owned() + "52454d4201000000f1f2f3f4"),
+            (262_143, "8fce00050102030400000000".to_owned() + "52454d420103fffff1f2f3f4"),
+            (20_000_000, "8fce00050102030400000000".to_owned() + "52454d42011e625af1f2f3f4"),
+        ] {
+            assert_eq!(written(|out| write_remb(out, a, bits, &[b])), expected, "{bits}");
+        }
         assert_eq!(written(|out| write_bye(out, &[a, b])), "82cb000201020304f1f2f3f4");
         assert_eq!(written(|out| write_receiver_report(out, a, &[])), "80c9000101020304");
         let last = NtpTime(0xe8fe_6f80_1f9a_cffa);

@@ -29,6 +29,14 @@ impl fmt::Display for MediaKind {
 pub enum Codec {
     /// ITU-T H.264, carried as in RFC 6184.
     H264,
+    /// ITU-T H.265, carried as in RFC 7798.
+    H265,
+    /// VP8, carried as in RFC 7741.
+    Vp8,
+    /// VP9, carried as in RFC 9628.
+    Vp9,
+    /// AV1, carried as in the RTP Payload Format for AV1.
+    Av1,
     /// Opus, RFC 6716, carried as in RFC 7587.
     Opus,
 }
@@ -38,7 +46,7 @@ impl Codec {
     #[must_use]
     pub const fn kind(self) -> MediaKind {
         match self {
-            Self::H264 => MediaKind::Video,
+            Self::H264 | Self::H265 | Self::Vp8 | Self::Vp9 | Self::Av1 => MediaKind::Video,
             Self::Opus => MediaKind::Audio,
         }
     }
@@ -47,7 +55,7 @@ impl Codec {
     #[must_use]
     pub const fn clock_rate(self) -> ClockRate {
         match self {
-            Self::H264 => ClockRate::VIDEO,
+            Self::H264 | Self::H265 | Self::Vp8 | Self::Vp9 | Self::Av1 => ClockRate::VIDEO,
             Self::Opus => ClockRate::OPUS,
         }
     }
@@ -58,6 +66,10 @@ impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::H264 => "H.264",
+            Self::H265 => "H.265",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Av1 => "AV1",
             Self::Opus => "Opus",
         })
     }

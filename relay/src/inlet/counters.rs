@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use heliograph_media::Codec;
+
 /// Why a datagram, or a packet in it, went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refused {
@@ -21,6 +23,8 @@ pub(super) enum Refused {
     OpusTooLong,
     /// Not H.264 in packetization mode 1.
     BadH264,
+    /// Not a payload of the video codec that was announced, if that is another one.
+    BadVideo,
     /// Came before.
     Duplicate,
     /// So late that its place is gone.
@@ -34,7 +38,7 @@ pub(super) enum Refused {
 }
 
 impl Refused {
-    const COUNT: usize = 13;
+    const COUNT: usize = 14;
 
     const ALL: [Self; Self::COUNT] = [
         Self::NotRtp,
@@ -45,6 +49,7 @@ impl Refused {
         Self::Empty,
         Self::OpusTooLong,
         Self::BadH264,
+        Self::BadVideo,
         Self::Duplicate,
         Self::TooLate,
         Self::OldSession,
@@ -63,6 +68,7 @@ impl Refused {
             Self::Empty => "empty",
             Self::OpusTooLong => "opus_too_long",
             Self::BadH264 => "bad_h264",
+            Self::BadVideo => "bad_video",
             Self::Duplicate => "duplicate",
             Self::TooLate => "too_late",
             Self::OldSession => "old_session",
@@ -73,7 +79,19 @@ impl Refused {
 
     /// The sender's fault, as opposed to what happens on a sound network and at a sound restart.
     pub(super) const fn is_malformed(self) -> bool {
-        matches!(self, Self::NotRtp | Self::BadRtcp | Self::PayloadType | Self::OpusTooLong | Self::BadH264)
+        matches!(
+            self,
+            Self::NotRtp
+                | Self::BadRtcp
+                | Self::PayloadType
+                | Self::OpusTooLong
+                | Self::BadH264
+                | Self::BadVideo
+        )
+    }
+
+    pub(super) const fn bad_video(codec: Codec) -> Self {
+        if matches!(codec, Codec::H264) { Self::BadH264 } else { Self::BadVideo }
     }
 }
 
@@ -123,6 +141,6 @@ mod tests {
             counters.add(cause);
         }
         assert_eq!(counters.by_label().len(), Refused::COUNT);
-        assert_eq!(counters.malformed(), 5);
+        assert_eq!(counters.malformed(), 6);
     }
 }

@@ -11,7 +11,6 @@ mod keyframes;
 mod latch;
 mod losses;
 mod output;
-mod reception;
 mod rhythm;
 mod shell;
 #[cfg(test)]
@@ -420,19 +419,20 @@ impl Inlet {
     }
 
     fn track_snapshot(&self, now: Instant, track: &TrackInlet) -> TrackSnapshot {
-        let video = match track.parameters() {
+        let h264 = match track.parameters() {
             Some(CodecParameters::H264(parameters)) => Some(parameters),
             _ => None,
         };
+        let size = track.parameters().and_then(CodecParameters::size);
         let is_video = track.codec().kind() == heliograph_media::MediaKind::Video;
         TrackSnapshot {
             kind: track.codec().kind(),
             codec: track.codec(),
             payload_type: track.payload_type().map_or(0, heliograph_media::PayloadType::get),
-            profile_level_id: video.map(|parameters| parameters.profile_level_id),
-            width: video.map(|parameters| parameters.width),
-            height: video.map(|parameters| parameters.height),
-            fps: video.and_then(|parameters| parameters.fps).or(self.pictures.2.filter(|_| is_video)),
+            profile_level_id: h264.map(|parameters| parameters.profile_level_id),
+            width: size.map(|(width, _)| width),
+            height: size.map(|(_, height)| height),
+            fps: h264.and_then(|parameters| parameters.fps).or(self.pictures.2.filter(|_| is_video)),
             bitrate_bps: track.rate.rate(now).as_bps(),
             packets: track.packets,
             lost: track.lost,

@@ -10,9 +10,11 @@ use std::{
 use bytes::Bytes;
 use heliograph_media::{
     Codec, PayloadType, SeqNo, Ssrc,
-    h264::{self, NalType, Sps},
+    h264::{self, Sps},
     opus,
+    rtcp::Reception,
     rtp::RtpHeader,
+    video,
 };
 
 use super::{
@@ -20,7 +22,6 @@ use super::{
     counters::{Counters, Refused},
     gate::{Gate, Pending},
     output::Output,
-    reception::Reception,
     rhythm::Rhythm,
     timeline::Timeline,
 };
@@ -177,17 +178,15 @@ impl TrackInlet {
         match self.codec {
             Codec::Opus if payload.len() > opus::MAX_PAYLOAD => Err(Refused::OpusTooLong),
             Codec::Opus => Ok(Content::default()),
-            Codec::H264 => {
-                let probe = h264::probe(payload).map_err(|_| Refused::BadH264)?;
+            codec => {
+                let look = video::look(codec, payload).map_err(|_| Refused::bad_video(codec))?;
                 let part = |present: bool, part| if present { part } else { StartParts::NONE };
                 Ok(Content {
-                    parts: part(probe.nals.contains(NalType::SPS), StartParts::SEQUENCE_PARAMETERS)
-                        .and(part(probe.nals.contains(NalType::PPS), StartParts::PICTURE_PARAMETERS))
-                        .and(part(probe.starts_idr(), StartParts::KEY_PICTURE)),
-                    opens: [NalType::SPS, NalType::AUD, NalType::SEI]
-                        .into_iter()
-                        .any(|first| probe.nals.contains(first)),
-                    b_slice: probe.b_slice,
+                    parts: part(look.sequence_parameters, StartParts::SEQUENCE_PARAMETERS)
+                        .and(part(look.picture_parameters, StartParts::PICTURE_PARAMETERS))
+                        .and(part(look.key_picture, StartParts::KEY_PICTURE)),
+                    opens: look.opens,
+                    b_slice: look.b_slice,
                 })
             }
         }
@@ -425,6 +424,9 @@ impl TrackInlet {
 
     fn read_parameters(&mut self, pending: &Pending, out: &mut Output) {
         let known = self.parameters.is_some();
+        if self.track == Track::Video && !pending.parts.has(StartParts::SEQUENCE_PARAMETERS) {
+            return;
+        }
         let parameters = match self.codec {
             Codec::Opus if known => return,
             Codec::Opus => CodecParameters::Opus,
@@ -443,6 +445,10 @@ impl TrackInlet {
                     max_reorder_frames: sps.max_reorder_frames,
                 })
             }
+            codec => match video::picture(codec, &pending.payload) {
+                Some(picture) => CodecParameters::Video(picture),
+                None => return,
+            },
         };
         if self.parameters.as_ref() != Some(&parameters) {
             self.parameters = Some(parameters.clone());

@@ -12,6 +12,7 @@ pub(crate) mod interfaces;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod poll;
+pub(crate) mod ready;
 pub(crate) mod recv;
 pub(crate) mod send;
 pub(crate) mod socket;

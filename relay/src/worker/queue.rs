@@ -15,6 +15,7 @@ use heliograph_edge::ice::IceCredentials;
 use super::stats::{Published, WorkerSnapshot};
 use crate::{
     CloseReason, FeedBatch, FeedItem, FeedSink, PlayoutDelay, StreamId, ViewerId,
+    candidates::Reach,
     handshake::{HandshakeLink, Outcome},
     stream::LiveStream,
     sys::poll::Waker,
@@ -137,6 +138,12 @@ impl WorkerPort {
             slots: Mutex::default(),
             discovered: Mutex::default(),
         }
+    }
+
+    /// What decides where it can be reached.
+    pub(crate) fn reach(&self) -> Reach {
+        let (port, discovered) = (self.local.port(), self.discovered());
+        Reach { port, ipv6: self.ipv6, wildcard: self.wildcard, discovered }
     }
 
     /// Tells the worker something. Lost when its thread has ended, and then nobody waits for the effect.

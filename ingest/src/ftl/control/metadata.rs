@@ -83,6 +83,8 @@ impl MediumLines {
             !name.eq_ignore_ascii_case(match codec {
                 Codec::H264 => "H264",
                 Codec::Opus => "OPUS",
+                // No other has a name in FTL.
+                _ => "",
             })
         }) {
             return Err(BadMetadata::Codec(codec));

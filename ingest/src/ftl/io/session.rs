@@ -365,6 +365,8 @@ fn goodbye(reason: EndReason) -> (Code, &'static str) {
         EndReason::EndedByStreamer => {
             (Code::Terminated, "ended by the streamer; the channel is closed for a while")
         }
+        EndReason::BitrateTooHigh => (Code::Terminated, "the bitrate is above the channel's limit"),
+        EndReason::ForeignNetwork => (Code::WrongKey, "publishing is not allowed from this network"),
         EndReason::TooManyConnections => (Code::ServerTrouble, "too many connections"),
         EndReason::Silent => (Code::Timeout, "nothing heard for too long"),
         EndReason::NoMedia => (Code::Timeout, "no media for too long"),

@@ -6,16 +6,14 @@
 //! - Only the address of the control connection counts, from one source port at a time.
 //! - Pings go back byte for byte; the speed test's junk goes nowhere (see `speed_test`).
 //! - Audio before the first video packet is the speed test too; video begins with a parameter set or a keyframe.
-//! - Each track is put into order, gaps are asked for, and later packets are held for them a while (see `reorder`).
+//! - Each track is put into order, gaps are asked for, and later packets are held for them a while (see [`uplink`](crate::uplink)).
 //! - What goes on to the relay is plain RTP with a fresh SSRC per track and session, and sender reports that tell how
-//!   the two belong together (see `sync`).
+//!   the two belong together (see [`uplink`](crate::uplink)).
 
 mod datagram;
 mod health;
-mod reorder;
 mod source;
 mod speed_test;
-mod sync;
 mod track;
 
 use std::{
@@ -33,14 +31,17 @@ use heliograph_media::{
     rtp::RtpHeader,
 };
 
-pub use health::{MediaHealth, TrackHealth};
+pub use crate::uplink::TrackHealth;
+pub use health::MediaHealth;
 
 use super::control::Announcement;
+use crate::uplink::{
+    reorder::{Arrival, Patience},
+    sync::SessionClock,
+};
 use datagram::Kind;
-use reorder::{Arrival, Patience};
 use source::{Proof, Source};
 use speed_test::SpeedTest;
-use sync::SessionClock;
 use track::Track;
 
 /// The media of one publisher session.

@@ -8,13 +8,15 @@ use heliograph_media::{
     rtp::{HEADER_LEN, RtpHeader, write_rtp_header},
 };
 
-use super::{
-    TrackHealth,
-    health::{Jitter, RateMeter},
-    reorder::{Arrival, Patience, Reorder},
-    sync::TrackClock,
+use crate::{
+    ftl::control::AnnouncedTrack,
+    uplink::{
+        TrackHealth,
+        health::{Jitter, RateMeter},
+        reorder::{Arrival, Patience, Reorder},
+        sync::TrackClock,
+    },
 };
-use crate::ftl::control::AnnouncedTrack;
 
 /// One medium, from the publisher's numbering to ours.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Track {
             announced,
             wire_ssrc: announced.ssrc,
             ssrc,
-            reorder: Reorder::new(),
+            reorder: Reorder::counting_from_zero(),
             clock: TrackClock::new(rate),
             begun: false,
             jitter: Jitter::new(rate),

@@ -375,6 +375,8 @@ fn goodbye(reason: EndReason) -> &'static str {
         EndReason::RelayUnavailable => "no relay",
         EndReason::TakenOver => "taken over by another publisher",
         EndReason::ServerShutdown => "the server is shutting down",
+        EndReason::BitrateTooHigh => "the bitrate is above the channel's limit",
+        EndReason::ForeignNetwork => "publishing is not allowed from this network",
         EndReason::EndedByStreamer => "ended by the streamer; the channel is closed for a while",
         EndReason::NoMedia | EndReason::Silent => "no media for too long",
         _ => "internal error",

@@ -426,7 +426,7 @@ impl Protocol {
 fn status_code(reason: EndReason) -> Option<&'static str> {
     match reason {
         EndReason::Disconnected => None,
-        EndReason::Denied | EndReason::ChannelInUse | EndReason::TakenOver => {
+        EndReason::Denied | EndReason::ForeignNetwork | EndReason::ChannelInUse | EndReason::TakenOver => {
             Some("NetStream.Publish.BadName")
         }
         EndReason::ProtocolError => Some("NetStream.Publish.Rejected"),

@@ -1,7 +1,11 @@
-/// Reads bits from the most significant down, skipping the bytes that H.264 inserts against false start
-/// codes (the 3 in 0 0 3, ITU-T H.264 section 7.4.1). `None` at the end of the data.
-pub(super) struct BitReader<'a> {
+//! Reads the headers of video codecs bit by bit.
+
+/// Reads bits from the most significant down. `None` at the end of the data.
+pub(crate) struct BitReader<'a> {
     rest: &'a [u8],
+    /// Skip the bytes that H.264 and H.265 insert against false start codes: the 3 in 0 0 3 (ITU-T H.264 section
+    /// 7.4.1, H.265 section 7.4.2).
+    escaped: bool,
     /// Zero bytes in a row before `rest`.
     zeros: u8,
     current: u8,
@@ -10,13 +14,18 @@ pub(super) struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    /// `data` starts after the header byte of the NAL unit.
-    pub(super) const fn new(data: &'a [u8]) -> Self {
-        Self { rest: data, zeros: 0, current: 0, left: 0 }
+    /// For NAL units; `data` starts after the header.
+    pub(crate) const fn new(data: &'a [u8]) -> Self {
+        Self { rest: data, escaped: true, zeros: 0, current: 0, left: 0 }
+    }
+
+    /// For codecs that write their bits as they are.
+    pub(crate) const fn plain(data: &'a [u8]) -> Self {
+        Self { rest: data, escaped: false, zeros: 0, current: 0, left: 0 }
     }
 
     /// One bit: u(1).
-    pub(super) fn flag(&mut self) -> Option<bool> {
+    pub(crate) fn flag(&mut self) -> Option<bool> {
         if self.left == 0 {
             self.current = self.next_byte()?;
             self.left = 8;
@@ -26,7 +35,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// `count` bits, at most 32: u(n).
-    pub(super) fn bits(&mut self, count: u32) -> Option<u32> {
+    pub(crate) fn bits(&mut self, count: u32) -> Option<u32> {
         debug_assert!(count <= 32, "the result has 32 bits");
         let mut value = 0;
         for _ in 0..count {
@@ -36,12 +45,12 @@ impl<'a> BitReader<'a> {
     }
 
     /// Skips `count` bits.
-    pub(super) fn skip(&mut self, count: u32) -> Option<()> {
+    pub(crate) fn skip(&mut self, count: u32) -> Option<()> {
         (0..count).try_for_each(|_| self.flag().map(drop))
     }
 
     /// Exponential Golomb code, 0 to 2^32 - 2: ue(v). `None` also when it is longer than that.
-    pub(super) fn ue(&mut self) -> Option<u32> {
+    pub(crate) fn ue(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
@@ -53,7 +62,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// The same with a sign: se(v).
-    pub(super) fn se(&mut self) -> Option<i32> {
+    pub(crate) fn se(&mut self) -> Option<i32> {
         let code = self.ue()?;
         // 2^32 - 2 halves to 2^31 - 1, so both signs fit.
         let magnitude = i32::try_from(code.div_ceil(2)).ok()?;
@@ -63,7 +72,7 @@ impl<'a> BitReader<'a> {
     fn next_byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.rest.split_first()?;
         self.rest = rest;
-        if self.zeros >= 2 && byte == 3 {
+        if self.escaped && self.zeros >= 2 && byte == 3 {
             self.zeros = 0;
             return self.next_byte();
         }

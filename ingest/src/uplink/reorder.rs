@@ -12,7 +12,9 @@ use heliograph_media::{SeqNo, SeqUnwrapper, WireSeq};
 
 /// Packets of one track on their way through.
 #[derive(Debug)]
-pub(super) struct Reorder<P> {
+pub(crate) struct Reorder<P> {
+    /// The publisher numbers its first packet 0.
+    from_zero: bool,
     unwrapper: SeqUnwrapper,
     /// The number to give out next; `None` before the first packet.
     next: Option<SeqNo>,
@@ -48,11 +50,11 @@ struct Stranger<P> {
 
 /// How long to hold and how often to ask; depends on the round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// Later packets wait so long for a missing one.
-    pub(super) hold: Duration,
+    pub(crate) hold: Duration,
     /// Between two requests for the same packet.
-    pub(super) ask_again: Duration,
+    pub(crate) ask_again: Duration,
 }
 
 impl Patience {
@@ -61,7 +63,7 @@ impl Patience {
     /// Holding only helps for as long as answers can be expected: on a short way three tries are over long before
     /// `hold`, so it shrinks to a third at most. On a long way one try takes longer than `hold`, so it grows to
     /// twice; on a still longer way no answer can come in time, and nothing is held beyond reordering.
-    pub(super) fn new(hold: Duration, round_trip: Option<Duration>) -> Self {
+    pub(crate) fn new(hold: Duration, round_trip: Option<Duration>) -> Self {
         let Some(round_trip) = round_trip else {
             return Self { hold, ask_again: UNKNOWN_ROUND_TRIP };
         };
@@ -76,7 +78,7 @@ impl Patience {
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// New; see [`Reorder::release`].
     Taken {
         /// It filled a gap and was asked for exactly once, this long ago: a round trip.
@@ -92,22 +94,33 @@ pub(super) enum Arrival {
 
 /// Totals of one track.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ReorderCounts {
+pub(crate) struct ReorderCounts {
     /// Given up, and not come late either.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// Missing once, but came.
-    pub(super) recovered: u64,
+    pub(crate) recovered: u64,
     /// Of those, too late for their place.
-    pub(super) late: u64,
-    pub(super) duplicates: u64,
+    pub(crate) late: u64,
+    pub(crate) duplicates: u64,
     /// Numbers asked for; each request counts.
-    pub(super) asked: u64,
-    pub(super) restarts: u64,
+    pub(crate) asked: u64,
+    pub(crate) restarts: u64,
 }
 
 impl<P> Reorder<P> {
-    pub(super) fn new() -> Self {
+    /// For publishers that count from 0: a first packet close above it means that its predecessors are missing.
+    pub(crate) fn counting_from_zero() -> Self {
+        Self::new(true)
+    }
+
+    /// For publishers that begin anywhere.
+    pub(crate) fn counting_from_anywhere() -> Self {
+        Self::new(false)
+    }
+
+    fn new(from_zero: bool) -> Self {
         Self {
+            from_zero,
             unwrapper: SeqUnwrapper::new(),
             next: None,
             held: BTreeMap::new(),
@@ -118,12 +131,12 @@ impl<P> Reorder<P> {
         }
     }
 
-    pub(super) fn counts(&self) -> ReorderCounts {
+    pub(crate) fn counts(&self) -> ReorderCounts {
         self.counts
     }
 
     /// Takes a packet in.
-    pub(super) fn on_packet(&mut self, now: Instant, seq: WireSeq, packet: P, patience: Patience) -> Arrival {
+    pub(crate) fn on_packet(&mut self, now: Instant, seq: WireSeq, packet: P, patience: Patience) -> Arrival {
         let (Some(next), Some(highest)) = (self.next, self.unwrapper.highest()) else {
             self.begin(now, seq, packet, patience);
             return Arrival::Taken { answered_after: None };
@@ -165,8 +178,29 @@ impl<P> Reorder<P> {
         Arrival::Taken { answered_after: None }
     }
 
+    /// Takes a retransmission that came apart from the stream (RFC 4588): only what is missing counts. Senders also
+    /// fill the line with such packets when they measure it.
+    pub(crate) fn on_retransmission(
+        &mut self,
+        now: Instant,
+        seq: WireSeq,
+        packet: P,
+        patience: Patience,
+    ) -> Arrival {
+        let number = self.unwrapper.highest().and_then(|highest| seq.nearest_to(highest));
+        match number.filter(|number| self.missing.contains_key(number)) {
+            Some(_) => self.on_packet(now, seq, packet, patience),
+            None => Arrival::Duplicate,
+        }
+    }
+
+    /// The number after the highest that was seen; `None` before the first.
+    pub(crate) fn highest(&self) -> Option<SeqNo> {
+        self.unwrapper.highest()
+    }
+
     /// The next packet to go out, if one is due. Call until there is none.
-    pub(super) fn release(&mut self, now: Instant) -> Option<(SeqNo, P)> {
+    pub(crate) fn release(&mut self, now: Instant) -> Option<(SeqNo, P)> {
         if let Some(late) = self.ready.pop_front() {
             return Some(late);
         }
@@ -196,7 +230,7 @@ impl<P> Reorder<P> {
     }
 
     /// Appends the numbers to ask for now, in ascending order.
-    pub(super) fn ask(&mut self, now: Instant, patience: Patience, out: &mut Vec<WireSeq>) {
+    pub(crate) fn ask(&mut self, now: Instant, patience: Patience, out: &mut Vec<WireSeq>) {
         let highest = self.unwrapper.highest().unwrap_or_default();
         self.missing.retain(|_, missing| now < missing.noticed + FORGET_AFTER);
         for (seq, missing) in &mut self.missing {
@@ -215,7 +249,7 @@ impl<P> Reorder<P> {
     }
 
     /// When to call [`Self::ask`] and [`Self::release`] again without a new packet.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let ask = self.missing.values().filter_map(|missing| missing.ask_at).min();
         let release = self.next.and_then(|next| self.missing.get(&next)).map(|missing| missing.hold_until);
         let release = release.filter(|_| !self.held.is_empty());
@@ -224,8 +258,8 @@ impl<P> Reorder<P> {
 
     fn begin(&mut self, now: Instant, seq: WireSeq, packet: P, patience: Patience) {
         let number = self.unwrapper.extend(seq);
-        // Clients count from 0: a first packet close above it means that its predecessors were lost or overtaken.
-        let first = if seq.0 <= FIRST_WITHIN { SeqNo(number.0 - u64::from(seq.0)) } else { number };
+        let first =
+            if self.from_zero && seq.0 <= FIRST_WITHIN { SeqNo(number.0 - u64::from(seq.0)) } else { number };
         self.next = Some(first);
         self.note_missing(now, first, number, patience);
         self.held.insert(number, packet);
@@ -265,7 +299,7 @@ impl<P> Reorder<P> {
         }
         let before = before.map(|before| (before.seq, before.packet));
         let counts = ReorderCounts { restarts: self.counts.restarts + 1, ..self.counts };
-        *self = Self { counts, ..Self::new() };
+        *self = Self { counts, ..Self::new(self.from_zero) };
         if let Some((seq, packet)) = before {
             self.begin(now, seq, packet, patience);
             // Its predecessors were seen: they are not missing.
@@ -280,7 +314,7 @@ impl<P> Reorder<P> {
 /// Packets may overtake each other by so many before one counts as lost…
 const REORDER_PACKETS: u64 = 16;
 /// …or by so much time.
-pub(super) const REORDER_TIME: Duration = Duration::from_millis(5);
+pub(crate) const REORDER_TIME: Duration = Duration::from_millis(5);
 /// For the way of an answer through both machines.
 const MARGIN: Duration = Duration::from_millis(10);
 const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(80);
@@ -321,7 +355,12 @@ mod tests {
 
     impl Sim {
         fn new() -> Self {
-            Self { track: Reorder::new(), now: Instant::now(), out: Vec::new(), asked: Vec::new() }
+            Self {
+                track: Reorder::counting_from_zero(),
+                now: Instant::now(),
+                out: Vec::new(),
+                asked: Vec::new(),
+            }
         }
 
         fn get(&mut self, seq: u16) -> Arrival {

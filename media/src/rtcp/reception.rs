@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use heliograph_media::{ClockRate, NtpTime, SeqNo, Ssrc, rtcp::ReportBlock};
+use super::ReportBlock;
+use crate::{ClockRate, NtpTime, SeqNo, Ssrc};
 
-/// Counts of one source.
+/// Counts of one source, for the reports of whoever receives it.
 #[derive(Debug)]
-pub(super) struct Reception {
+pub struct Reception {
     ssrc: Ssrc,
     rate: ClockRate,
     first: SeqNo,
@@ -23,7 +24,10 @@ pub(super) struct Reception {
 }
 
 impl Reception {
-    pub(super) fn new(now: Instant, ssrc: Ssrc, rate: ClockRate, first: SeqNo) -> Self {
+    /// Starts with a first packet, which is still to be counted; extended numbers start a cycle up
+    /// ([`SeqUnwrapper`](crate::SeqUnwrapper)).
+    #[must_use]
+    pub fn new(now: Instant, ssrc: Ssrc, rate: ClockRate, first: SeqNo) -> Self {
         Self {
             ssrc,
             rate,
@@ -40,7 +44,7 @@ impl Reception {
     }
 
     /// A packet came, duplicates included.
-    pub(super) fn packet(&mut self, now: Instant, seq: SeqNo, timestamp: u32) {
+    pub fn packet(&mut self, now: Instant, seq: SeqNo, timestamp: u32) {
         self.received += 1;
         self.highest = self.highest.max(seq);
         #[expect(clippy::cast_possible_truncation, reason = "the RFC computes modulo 2^32")]
@@ -56,12 +60,12 @@ impl Reception {
     }
 
     /// Its sender report came.
-    pub(super) fn sender_report(&mut self, now: Instant, ntp: NtpTime) {
+    pub fn sender_report(&mut self, now: Instant, ntp: NtpTime) {
         self.report = Some((ntp, now));
     }
 
     /// The block for the next receiver report.
-    pub(super) fn block(&mut self, now: Instant) -> ReportBlock {
+    pub fn block(&mut self, now: Instant) -> ReportBlock {
         let expected = self.highest.since(self.first).map_or(0, |count| count + 1);
         let lost = expected.cast_signed() - self.received.cast_signed();
         let expected_now = expected - self.expected_before;

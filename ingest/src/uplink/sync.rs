@@ -11,7 +11,7 @@ use heliograph_media::{ClockRate, NtpTime, TimestampUnwrapper};
 
 /// The clock of one publisher session.
 #[derive(Debug)]
-pub(super) struct SessionClock {
+pub(crate) struct SessionClock {
     base: Instant,
     base_ntp: NtpTime,
     /// Our time of timestamp 0 of both media.
@@ -22,21 +22,23 @@ pub(super) struct SessionClock {
 
 /// The clock of one track in it.
 #[derive(Debug)]
-pub(super) struct TrackClock {
+pub(crate) struct TrackClock {
     rate: ClockRate,
     timestamps: TimestampUnwrapper,
-    /// It counts from about zero, as the protocol says.
+    /// It may count from about zero, and then both media do from one instant.
+    shares_zero: bool,
+    /// It does.
     from_zero: bool,
     begun: bool,
 }
 
 impl SessionClock {
-    pub(super) fn new(base: Instant, base_ntp: NtpTime) -> Self {
+    pub(crate) fn new(base: Instant, base_ntp: NtpTime) -> Self {
         Self { base, base_ntp, zero: None, offset: None }
     }
 
     /// The first packet of a track: the report to send before it, if its time can be known.
-    pub(super) fn on_first_packet(
+    pub(crate) fn on_first_packet(
         &mut self,
         now: Instant,
         track: &mut TrackClock,
@@ -45,7 +47,7 @@ impl SessionClock {
         track.timestamps = TimestampUnwrapper::new();
         track.timestamps.extend(timestamp);
         track.begun = true;
-        track.from_zero = u64::from(timestamp) < track.rate.ticks(FROM_ZERO_WITHIN);
+        track.from_zero = track.shares_zero && u64::from(timestamp) < track.rate.ticks(FROM_ZERO_WITHIN);
         if !track.from_zero {
             return None;
         }
@@ -57,7 +59,7 @@ impl SessionClock {
 
     /// A report of the client: the time to pass on instead of its own. `None` when it makes no sense, or is about a
     /// track that has not begun: such a one speaks of the speed test.
-    pub(super) fn translate(
+    pub(crate) fn translate(
         &mut self,
         now: Instant,
         track: &mut TrackClock,
@@ -84,12 +86,18 @@ impl SessionClock {
 }
 
 impl TrackClock {
-    pub(super) fn new(rate: ClockRate) -> Self {
-        Self { rate, timestamps: TimestampUnwrapper::new(), from_zero: false, begun: false }
+    pub(crate) fn new(rate: ClockRate) -> Self {
+        Self { shares_zero: true, ..Self::counting_from_anywhere(rate) }
+    }
+
+    /// A track whose first timestamp is random (RFC 3550 section 5.1).
+    pub(crate) fn counting_from_anywhere(rate: ClockRate) -> Self {
+        let timestamps = TimestampUnwrapper::new();
+        Self { rate, timestamps, shares_zero: false, from_zero: false, begun: false }
     }
 
     /// Follows the packets, so that reports are understood across a wrap.
-    pub(super) fn on_packet(&mut self, timestamp: u32) {
+    pub(crate) fn on_packet(&mut self, timestamp: u32) {
         self.timestamps.extend(timestamp);
     }
 }
