@@ -18,6 +18,7 @@ const DESK: Desk = {
   warnings: [],
 };
 
+const deskNow = () => Response.json(DESK);
 const refusal = (status: number, code: string) => new Response(JSON.stringify({ code }), { status });
 
 /** A client whose server is the test. */
@@ -66,7 +67,7 @@ describe("StudioClient", () => {
   it("shows the key in the body of a request, once, and follows the desk", async () => {
     let known = false;
     const { client, asked, sources } = studio({
-      "GET /studio/api/desk": () => (known ? new Response(JSON.stringify(DESK)) : refusal(401, "signed_out")),
+      "GET /studio/api/desk": () => (known ? deskNow() : refusal(401, "signed_out")),
       "POST /studio/api/session": () => {
         known = true;
         return new Response(null, { status: 204 });
@@ -101,7 +102,7 @@ describe("StudioClient", () => {
   it("keeps the last desk while the server is away, and goes on when it is back", async () => {
     let up = true;
     const { client, sources } = studio({
-      "GET /studio/api/desk": () => (up ? new Response(JSON.stringify(DESK)) : Promise.reject(new TypeError("gone"))),
+      "GET /studio/api/desk": () => (up ? deskNow() : Promise.reject(new TypeError("gone"))),
     });
     await pass();
     up = false;
@@ -114,10 +115,17 @@ describe("StudioClient", () => {
     expect(sources).toHaveLength(2);
   });
 
+  it("says that a server has no desk when it answers with the page", async () => {
+    const page = () => new Response("<!doctype html>", { headers: { "content-type": "text/html" } });
+    const { client } = studio({ "GET /studio/api/desk": page });
+    await pass();
+    expect(client.snapshot()).toEqual({ kind: "signed-out", problem: "no-desk" });
+  });
+
   it("notices that the cookie is over", async () => {
     let known = true;
     const { client, sources } = studio({
-      "GET /studio/api/desk": () => (known ? new Response(JSON.stringify(DESK)) : refusal(401, "signed_out")),
+      "GET /studio/api/desk": () => (known ? deskNow() : refusal(401, "signed_out")),
     });
     await pass();
     known = false;
@@ -147,7 +155,7 @@ describe("StudioClient", () => {
   });
 
   it("stops when nobody looks any more", async () => {
-    const { sources, stop, asked } = studio({ "GET /studio/api/desk": () => new Response(JSON.stringify(DESK)) });
+    const { sources, stop, asked } = studio({ "GET /studio/api/desk": () => deskNow() });
     await pass();
     stop();
     expect(sources[0]?.closed).toBe(true);

@@ -6,7 +6,7 @@ const API = "/studio/api";
 const AGAIN_MS = 3_000;
 
 /** Why an order was not carried out, or nobody was let in. */
-export type StudioProblem = "wrong-key" | "too-many-tries" | "no-verdict" | "unreachable" | "off-air" | "signed-out" | "other";
+export type StudioProblem = "wrong-key" | "too-many-tries" | "no-verdict" | "unreachable" | "off-air" | "signed-out" | "no-desk" | "other";
 
 export type StudioState =
   /** Finding out whether this browser has signed in before. */
@@ -100,6 +100,10 @@ export class StudioClient {
     this.#close();
     try {
       const reply = await this.#parts.fetch(`${API}/desk`);
+      if (reply.ok && !isJson(reply)) {
+        this.#state.set({ kind: "signed-out", problem: "no-desk" });
+        return;
+      }
       if (reply.ok) {
         this.#state.set({ kind: "signed-in", desk: (await reply.json()) as Desk, fresh: true });
         if (this.#running) this.#follow();
@@ -145,6 +149,11 @@ export class StudioClient {
     clearTimeout(this.#timer);
     this.#close();
   }
+}
+
+/** A server without a desk (`heliograph relay`) answers with the page itself, as it does for any route of it. */
+function isJson(reply: Response): boolean {
+  return reply.headers.get("content-type")?.includes("json") ?? false;
 }
 
 const PROBLEMS: Readonly<Record<string, StudioProblem>> = {

@@ -19,6 +19,7 @@ export const de: StudioCatalogue = {
     unreachable: "Der Server antwortet nicht. Diese Seite versucht es weiter.",
     "off-air": "Es ist nichts auf Sendung, das sich so ändern ließe.",
     "signed-out": "Sie sind abgemeldet. Melden Sie sich wieder an.",
+    "no-desk": "Dieser Server hat keinen Sendeplatz. Fragen Sie, wer ihn betreibt, wo die Streams ankommen.",
     other: "Das hat nicht geklappt. Versuchen Sie es noch einmal, oder fragen Sie, wer diesen Server betreibt.",
   },
   checking: "Es wird nachgesehen, ob Sie angemeldet sind",

@@ -15,6 +15,7 @@ export const en = {
     unreachable: "The server does not answer. This page goes on trying.",
     "off-air": "Nothing is on the air that this could change.",
     "signed-out": "You are signed out. Sign in again.",
+    "no-desk": "This server has no desk for streamers. Ask whoever runs it where the streams come in.",
     other: "That did not work. Try again, or ask whoever runs this server.",
   },
   checking: "Looking whether you are signed in",
