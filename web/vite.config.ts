@@ -16,7 +16,8 @@ function preloadPage(): Plugin {
       order: "post",
       handler(_html, { bundle }) {
         return Object.values(bundle ?? {}).flatMap((part) =>
-          part.type === "chunk" && !part.isEntry
+          // The streamer's desk is for few, and loaded when it is asked for.
+          part.type === "chunk" && !part.isEntry && part.name !== "StudioPage"
             ? [
                 {
                   tag: "link",
@@ -49,6 +50,7 @@ export default defineConfig({
       "/streams": server,
       "/events": server,
       "/preview": server,
+      "/studio/api": server,
       "/config.json": server,
     },
   },

@@ -140,10 +140,10 @@ pub(crate) struct Options {
     #[arg(long, env = "HELIOGRAPH_RELAY_TOKEN_FILE", value_name = "FILE", help_heading = "FTL ingest")]
     pub relay_token_file: Option<PathBuf>,
 
-    /// UDP port for media over WHIP; 0: no WHIP [default: 8190 if free]
+    /// UDP port for media over WHIP; 0: no WHIP [default: 8200 if free]
     #[arg(long, env = "HELIOGRAPH_WHIP_PORT", value_name = "PORT", help_heading = "WHIP ingest")]
     pub whip_port: Option<u16>,
-    /// TCP port for WHIP's requests under `heliograph ingest`; `heliograph serve` takes them on --ws-port [default: 8191 if free]
+    /// TCP port for WHIP's requests under `heliograph ingest`; `heliograph serve` takes them on --ws-port [default: 8201 if free]
     #[arg(long, env = "HELIOGRAPH_WHIP_HTTP_PORT", value_name = "PORT", help_heading = "WHIP ingest")]
     pub whip_http_port: Option<u16>,
 

@@ -246,6 +246,50 @@ describe("the page", { timeout: 280_000 }, () => {
     await state(waiting, "live");
   });
 
+  test("the streamer's desk: signing in, figures, a title, silence, what to change, the end, and no way in from elsewhere", async (t) => {
+    const page = await open(t, "/studio");
+    await page.getByLabel("Stream key").fill("500-not-the-key");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await says(page, "This is not the key of a channel here.");
+    await shot(page, "studio-sign-in");
+    await accessible(page, "studio, signed out");
+    await page.waitForTimeout(2_000);
+    await page.getByLabel("Stream key").fill(server.key("den"));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await says(page, "You are on the air.");
+    assert.equal(await page.evaluate(() => document.cookie), "", "a script can read the cookie");
+    await page.getByText("30 fps").first().waitFor();
+    const viewer = await open(t, "/c/den");
+    await state(viewer, "live");
+    await page.getByLabel("Title").fill("The den at night");
+    await page.getByRole("button", { name: "Change the title" }).click();
+    await viewer.getByRole("heading", { name: "The den at night" }).waitFor();
+    await page.getByRole("button", { name: "Mute the channel" }).click();
+    await says(page, "Viewers hear nothing now.");
+    await page.waitForTimeout(2_000);
+    await shot(page, "studio-live");
+    await accessible(page, "studio, live");
+    await page.getByRole("button", { name: "Sound on again" }).click();
+    await page.reload();
+    await says(page, "You are on the air.");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await shot(page, "phone-studio");
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390, "scrolls sideways");
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.getByRole("button", { name: "End the stream" }).click();
+    await page.getByRole("button", { name: "Yes, end it" }).click();
+    await says(page, /Encoders are turned away/);
+    await state(viewer, "offline");
+    await shot(page, "studio-ended");
+    await page.getByRole("button", { name: "Let encoders in again" }).click();
+    await says(page, "You are off the air.");
+    publishers.get("den").kill();
+    await publish("den");
+    await says(page, "You are on the air.");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Stream key").waitFor();
+  });
+
   test("connecting says its step, the first picture is waited for, a standstill says why, the streamer goes and comes back", async (t) => {
     // A stream without media.
     const control = server.url.replace(/\d+$/, (port) => `${Number(port) + 1}`);

@@ -1,4 +1,4 @@
-import { StrictMode, useEffect, useRef } from "react";
+import { lazy, StrictMode, Suspense, useEffect, useRef } from "react";
 import { createRoot } from "react-dom/client";
 import styles from "./app.module.css";
 import { Footer } from "./components/Footer/Footer";
@@ -16,6 +16,9 @@ import { HomePage } from "./pages/HomePage/HomePage";
 import { NotFoundPage } from "./pages/NotFoundPage/NotFoundPage";
 import { SeveralPage } from "./pages/SeveralPage/SeveralPage";
 import { WatchPage } from "./pages/WatchPage/WatchPage";
+
+// Who watches need not load it.
+const StudioPage = lazy(async () => ({ default: (await import("./pages/StudioPage/StudioPage")).StudioPage }));
 
 /** Draws the page into `place`. */
 export function showPage(place: Element, heliograph: Heliograph): void {
@@ -73,6 +76,12 @@ function Page({ route }: { readonly route: SiteRoute }) {
       return <WatchPage key={targetQuery(route.target)} target={route.target} />;
     case "several":
       return <SeveralPage channels={route.channels} />;
+    case "studio":
+      return (
+        <Suspense>
+          <StudioPage />
+        </Suspense>
+      );
     case "not-found":
       return <NotFoundPage />;
   }

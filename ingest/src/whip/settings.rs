@@ -39,6 +39,6 @@ impl Default for WhipSettings {
 }
 
 /// The usual UDP port for media over WHIP.
-pub const PORT: u16 = 8190;
+pub const PORT: u16 = 8200;
 /// The usual TCP port for WHIP's requests where no web server stands beside it.
-pub const HTTP_PORT: u16 = 8191;
+pub const HTTP_PORT: u16 = 8201;

@@ -61,7 +61,7 @@ pub(crate) struct StreamView<'a> {
 }
 
 impl StreamView<'_> {
-    fn ring(&self, track: Track) -> &TrackRing {
+    pub(crate) fn ring(&self, track: Track) -> &TrackRing {
         &self.rings[track.index()]
     }
 }

@@ -34,7 +34,7 @@ use self::{
     wheel::{Entry, TimerKind, Wheel},
 };
 use crate::{
-    CloseReason, FeedBatch, RingLimits, StreamId, ViewerId,
+    CloseReason, FeedBatch, RingLimits, StreamId, Track, ViewerId,
     handshake::Outcome,
     stream::LiveStream,
     sys::{cpu, poll::Poller, recv::BatchReceiver, send::BatchSender, socket::MediaSocket},
@@ -52,6 +52,9 @@ const SLICE_TURNS: usize = 64;
 const SLOW_EVERY: Duration = Duration::from_secs(1);
 /// Streams that ended a moment ago: a session may still be on its way to them.
 const ENDED_REMEMBERED: usize = 64;
+
+/// A keyframe that came so long ago is no good start for a joiner.
+const OLD_KEYFRAME: Duration = Duration::from_secs(3);
 
 /// What a worker needs to know.
 #[derive(Clone, Debug)]
@@ -471,6 +474,16 @@ impl Worker {
         if let Some(stream) = self.streams.get_mut(&viewer.stream) {
             player.start(now, &stream.view());
             stream.add_player(slot);
+            // Publishers over WebRTC send a keyframe when asked and hardly ever otherwise: whoever joins long after the
+            // last one would have to catch up with all that followed.
+            let view = stream.view();
+            let ring = view.ring(Track::Video);
+            let newest = ring.newest_keyframe().and_then(|seq| ring.get(seq));
+            let old =
+                newest.is_none_or(|packet| now.saturating_duration_since(packet.arrival) > OLD_KEYFRAME);
+            if old && let Some(live) = &stream.live {
+                live.request_keyframe();
+            }
         }
         viewer.stage = Stage::Playing(player);
         // The first burst goes out with this tick.

@@ -82,7 +82,12 @@ impl TrackReport {
         match self.seqs {
             None => {
                 self.first_at = Some(packet.at);
-                self.first_nal = packet.payload.first().map_or(0, |first| first & 0x1f);
+                self.first_nal = match &packet.payload[..] {
+                    // The first one of an aggregation.
+                    [stap_a, _, _, first, ..] if stap_a & 0x1f == 24 => first & 0x1f,
+                    [first, ..] => first & 0x1f,
+                    [] => 0,
+                };
                 self.timestamps = Some((timestamp, timestamp));
             }
             Some(highest) if seq > highest => {

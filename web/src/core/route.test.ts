@@ -37,7 +37,8 @@ describe("parseRoute", () => {
       { page: "embed", target: { kind: "channel", name: "dawn" }, wishes: USUAL },
     ],
     ["/embed/", "", { page: "not-found" }],
-    ["/studio", "", { page: "not-found" }],
+    ["/studio", "", { page: "studio" }],
+    ["/studio/x", "", { page: "not-found" }],
   ])("%s%s", (path, query, route) => {
     expect(parseRoute(path, query)).toEqual(route);
   });

@@ -20,6 +20,7 @@ export type Route =
   | { readonly page: "watch"; readonly target: Target }
   | { readonly page: "several"; readonly channels: readonly string[] }
   | { readonly page: "embed"; readonly target: Target; readonly wishes: EmbedWishes }
+  | { readonly page: "studio" }
   | { readonly page: "not-found" };
 
 /** More at once would cost more than phones and lines have. */
@@ -37,6 +38,7 @@ export function parseRoute(path: string, query: string): Route {
     const channels = [...new Set(asked.getAll("c"))].filter((name) => name !== "").slice(0, MOST_AT_ONCE);
     return { page: "several", channels };
   }
+  if (path === "/studio" || path === "/studio/") return { page: "studio" };
   const [, kind, part] = /^\/(c|embed)\/([^/]+)\/?$/.exec(path) ?? [];
   const name = part === undefined ? null : decode(part);
   if (name === null) return { page: "not-found" };
@@ -65,6 +67,7 @@ export function routeTargets(route: Route): readonly Target[] {
     case "embed":
       return route.wishes.autoplay ? [route.target] : [];
     case "home":
+    case "studio":
     case "not-found":
       return [];
   }

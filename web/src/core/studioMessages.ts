@@ -83,6 +83,8 @@ export type Uplink = {
   remote: string,
   /** What arrives, bits per second, headers included. */
   bitrate_bps: number,
+  /** What the channel may send, if there is a limit. */
+  limit_bps: number | null,
   /** Packets that never came, since it began. */
   lost: number,
   /** Packets asked for again. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CATALOGUES } from ".";
 import { LANGUAGES } from "../core/language";
-import { en } from "./en";
+import { STUDIO_CATALOGUES } from "./studio";
 
 /** Every entry of a catalogue by its path. */
 function entries(value: unknown, path = ""): [string, unknown][] {
@@ -27,9 +27,14 @@ function placeholders(entry: unknown, parameters: number): string[] {
   return [...shown].sort();
 }
 
-describe.each(LANGUAGES.filter((language) => language !== "en"))("the catalogue in %s", (language) => {
-  const english = new Map(entries(en));
-  const translated = new Map(entries(CATALOGUES[language]));
+const ALL = LANGUAGES.filter((language) => language !== "en").flatMap((language) => [
+  { of: "the page", language, original: CATALOGUES.en, translation: CATALOGUES[language] },
+  { of: "the studio", language, original: STUDIO_CATALOGUES.en, translation: STUDIO_CATALOGUES[language] },
+]);
+
+describe.each(ALL)("the words of $of in $language", ({ original, translation }) => {
+  const english = new Map(entries(original));
+  const translated = new Map(entries(translation));
 
   it("says everything that English says, and nothing else", () => {
     expect([...translated.keys()].sort()).toEqual([...english.keys()].sort());
@@ -47,7 +52,7 @@ describe.each(LANGUAGES.filter((language) => language !== "en"))("the catalogue 
   it("is translated", () => {
     const same = [...english].filter(([path, entry]) => typeof entry === "string" && translated.get(path) === entry);
     // Names, signs, and words that both languages share.
-    const shared = /^(name|direction|empty\.serverLabel|badge\.live|help\.escape|figures\.unknown|figures\.rows\.(bitrate|codec)|figures\.bitrateLine)$/;
+    const shared = /^(name|direction|empty\.serverLabel|badge\.live|help\.escape|figures\.unknown|figures\.rows\.(bitrate|codec)|figures\.bitrateLine|health\.(rows|charts)\.bitrate)$/;
     expect(same.map(([path]) => path).filter((path) => !shared.test(path))).toEqual([]);
   });
 

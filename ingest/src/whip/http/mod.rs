@@ -181,7 +181,9 @@ async fn go_live(
     let now = Instant::now();
     let wall_clock = NtpTime::from_unix(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
     let fresh_ssrc = Box::new(|| Ssrc(rand::rng().random()));
-    let parameters = ReceptionParameters::new(&incoming, shared.settings.hold, wall_clock, fresh_ssrc);
+    let ceiling = shared.house.bitrate_limit(guest.channel());
+    let parameters =
+        ReceptionParameters::new(&incoming, shared.settings.hold, ceiling, wall_clock, fresh_ssrc);
     let peer = Peer::new(
         now,
         &credentials,

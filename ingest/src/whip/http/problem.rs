@@ -98,7 +98,7 @@ impl Refusal {
             SdpError::NothingInCommon { .. } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "codec_not_supported",
-                "nothing in the offer can be taken: video must be H.264 and audio Opus, offered sendonly",
+                "nothing in the offer can be taken: video must be H.264, H.265, VP8, VP9 or AV1 and audio Opus, offered sendonly",
             ),
             error => Self::new(StatusCode::BAD_REQUEST, "bad_sdp", error.to_string()),
         }
@@ -116,6 +116,10 @@ impl Refusal {
             EndReason::ChannelInUse | EndReason::TakenOver => {
                 Self::new(StatusCode::CONFLICT, "channel_in_use", "another publisher is on this channel")
                     .header(header::RETRY_AFTER, "5")
+            }
+            EndReason::ForeignNetwork => {
+                let detail = "publishing is not allowed from this network";
+                Self::new(StatusCode::FORBIDDEN, "foreign_network", detail)
             }
             EndReason::NoVerdict => {
                 Self::unavailable("no_verdict", "the key cannot be checked at the moment", "5")

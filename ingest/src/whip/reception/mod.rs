@@ -41,6 +41,7 @@ use transport_cc::TransportCc;
 /// The media of one publisher.
 pub(super) struct Reception {
     hold: Duration,
+    ceiling: Bitrate,
     fresh_ssrc: FreshSsrc,
     /// Who our RTCP is from.
     ours: Ssrc,
@@ -65,6 +66,8 @@ pub(super) struct ReceptionParameters {
     pub(super) audio: Option<IncomingTrack>,
     /// Most time that a gap is waited for.
     pub(super) hold: Duration,
+    /// The most that the channel may send; publishers that listen to a REMB are told.
+    pub(super) ceiling: Option<Bitrate>,
     /// The wall clock now.
     pub(super) wall_clock: NtpTime,
     /// Where random SSRCs come from.
@@ -75,11 +78,12 @@ impl ReceptionParameters {
     pub(super) fn new(
         incoming: &Incoming,
         hold: Duration,
+        ceiling: Option<Bitrate>,
         wall_clock: NtpTime,
         fresh_ssrc: FreshSsrc,
     ) -> Self {
         let (video, audio) = (incoming.video.clone(), incoming.audio.clone());
-        Self { video, audio, hold, wall_clock, fresh_ssrc }
+        Self { video, audio, hold, ceiling, wall_clock, fresh_ssrc }
     }
 }
 
@@ -152,9 +156,10 @@ impl WhipHealth {
 
 impl Reception {
     pub(super) fn new(now: Instant, parameters: ReceptionParameters) -> Self {
-        let ReceptionParameters { video, audio, hold, wall_clock, mut fresh_ssrc } = parameters;
+        let ReceptionParameters { video, audio, hold, ceiling, wall_clock, mut fresh_ssrc } = parameters;
         Self {
             hold,
+            ceiling: ceiling.unwrap_or(REMB_CEILING),
             ours: fresh_ssrc(),
             video: video.map(|agreed| Track::new(now, agreed, fresh_ssrc())),
             audio: audio.map(|agreed| Track::new(now, agreed, fresh_ssrc())),
@@ -410,7 +415,7 @@ impl Reception {
         let remb = self.tracks().filter(|track| track.agreed.remb && track.agreed.transport_cc_ext.is_none());
         let media: Vec<Ssrc> = remb.filter_map(|track| track.wire_ssrc).collect();
         if !media.is_empty() {
-            rtcp::write_remb(&mut datagram, self.ours, REMB_CEILING.as_bps(), &media);
+            rtcp::write_remb(&mut datagram, self.ours, self.ceiling.as_bps(), &media);
         }
         self.out.push_back(Transmit::Publisher(datagram));
     }

@@ -71,6 +71,7 @@ impl Sim {
             video: Some(video),
             audio,
             hold: Duration::from_millis(150),
+            ceiling: None,
             wall_clock: NtpTime::from_unix(Duration::from_secs(1_700_000_000)),
             fresh_ssrc,
         };

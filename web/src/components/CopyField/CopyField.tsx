@@ -8,10 +8,12 @@ interface Props {
   readonly text: string;
   /** What the text is, for those who do not see where it stands. */
   readonly label: string;
+  /** Not for the eyes of everybody who sees the screen. */
+  readonly secret?: boolean;
 }
 
 /** A line of text to take along. */
-export function CopyField({ text, label }: Props) {
+export function CopyField({ text, label, secret = false }: Props) {
   const strings = useStrings();
   const code = useRef<HTMLElement>(null);
   const [outcome, setOutcome] = useState<"none" | "copied" | "failed">("none");
@@ -25,7 +27,7 @@ export function CopyField({ text, label }: Props) {
 
   return (
     <span className={styles["field"]}>
-      <code ref={code}>{text}</code>
+      <code ref={code}>{secret && outcome !== "failed" ? "•".repeat(12) : text}</code>
       <button type="button" aria-label={`${strings.empty.copy}: ${label}`} onClick={() => void copy()}>
         <Icon name={outcome === "copied" ? "check" : "copy"} />
         <span role="status">{words}</span>

@@ -1,0 +1,178 @@
+/** Every word of the streamer's desk. Apart from the others, so that nobody who watches has to load it. */
+export const en = {
+  title: "Studio",
+  signIn: {
+    title: "Your desk",
+    text: "See how your stream arrives, what to change, and who watches. Sign in with the stream key of your channel.",
+    key: "Stream key",
+    submit: "Sign in",
+    safe: "The key goes to this server only, and is kept by no address and no script: a cookie for twelve hours stands for it.",
+  },
+  problems: {
+    "wrong-key": "This is not the key of a channel here. Copy it again, the whole line that “heliograph key new” printed.",
+    "too-many-tries": "Too many wrong keys came from your network. Wait a minute and try again.",
+    "no-verdict": "The service that knows the keys does not answer. Ask whoever runs this server.",
+    unreachable: "The server does not answer. This page goes on trying.",
+    "off-air": "Nothing is on the air that this could change.",
+    "signed-out": "You are signed out. Sign in again.",
+    "no-desk": "This server has no desk for streamers. Ask whoever runs it where the streams come in.",
+    other: "That did not work. Try again, or ask whoever runs this server.",
+  },
+  checking: "Looking whether you are signed in",
+  stale: "The server does not answer; these are the last figures.",
+  signOut: "Sign out",
+  watch: "See what viewers see",
+  state: {
+    offline: "You are off the air. As soon as your encoder sends, viewers see it.",
+    waiting: "Your encoder is connected; the first picture is on its way.",
+    live: "You are on the air.",
+    away: "Nothing arrives from your encoder. Viewers keep their place, and it goes on by itself.",
+    closed: (minutes: number) =>
+      minutes === 1 ? "You ended the stream. Encoders are turned away for 1 more minute." : `You ended the stream. Encoders are turned away for ${minutes} more minutes.`,
+  },
+
+  controls: {
+    heading: "While you are live",
+    title: "Title",
+    titleHint: "What viewers read above the picture",
+    save: "Change the title",
+    saved: "Changed",
+    mute: "Mute the channel",
+    unmute: "Sound on again",
+    muted: "Viewers hear nothing now.",
+    end: "End the stream",
+    endSure: "Really end it?",
+    endText: "Viewers are told that it is over. Encoders come back by themselves, so they are turned away for ten minutes.",
+    endYes: "Yes, end it",
+    endNo: "No, go on",
+    open: "Let encoders in again",
+  },
+
+  warnings: {
+    heading: "What to change",
+    none: "Nothing to change: everything arrives as it should.",
+    /** The server's own word for something that this page does not know yet. */
+    unknown: "The server says",
+    codes: {
+      no_video: {
+        title: "No picture arrives",
+        text: "Only sound comes through. Viewers see nothing.",
+        where: "OBS: check that a scene with a source is shown; Settings → Output → Streaming → Video Encoder.",
+      },
+      no_audio: {
+        title: "No sound arrives",
+        text: "Viewers see a silent picture.",
+        where: "OBS: Settings → Audio, choose a device; and look at the audio mixer whether it moves.",
+      },
+      no_keyframe: {
+        title: "No complete picture to begin with",
+        text: "Viewers cannot join before a keyframe comes.",
+        where: "OBS: Settings → Output → Streaming → Keyframe Interval: 2 s.",
+      },
+      keyframes_too_far_apart: {
+        title: "Keyframes are much too far apart",
+        text: "Whoever joins waits for the next one, up to many seconds.",
+        where: "OBS: Settings → Output → Streaming → Keyframe Interval: 2 s. Not 0, which means “as the encoder likes”.",
+      },
+      keyframe_interval: {
+        title: "Keyframes are more than 4 s apart",
+        text: "Whoever joins waits longer, or costs the server more.",
+        where: "OBS: Settings → Output → Streaming → Keyframe Interval: 2 s.",
+      },
+      b_frames: {
+        title: "B-frames are on",
+        text: "Browsers show pictures in the order in which they come: viewers would see them judder.",
+        where: "OBS: Settings → Output → Streaming: Max B-frames 0 (NVENC, AMD, QuickSync), or “bframes=0” in the x264 options, or Tune: zerolatency.",
+      },
+      profile: {
+        title: "This H.264 profile is not for browsers",
+        text: "Safari and Firefox refuse what is not Baseline, Main or High up to level 5.2.",
+        where: "OBS: Settings → Output → Streaming → Profile: main; Settings → Advanced → Color Format: NV12.",
+      },
+      variable_frame_rate: {
+        title: "The frame rate wavers",
+        text: "Movements look uneven. Mostly the encoder or the graphics card has too much to do.",
+        where: "OBS: View → Stats shows frames missed; choose a faster preset, or a smaller size under Settings → Video.",
+      },
+      clock_drift: {
+        title: "Your encoder’s clock runs wrong",
+        text: "Sound and picture slowly move apart from real time; the server makes up for it.",
+        where: "Set all audio devices to 48 kHz (OBS: Settings → Audio → Sample Rate), and prefer devices of one clock.",
+      },
+      uplink_loss: {
+        title: "Your line loses packets",
+        text: "Parts of the picture are missing for everybody.",
+        where: "Use a cable instead of Wi-Fi, and lower Settings → Output → Streaming → Bitrate by a third.",
+      },
+      overloaded: {
+        title: "The server has too much to do",
+        text: "It dropped packets of your stream.",
+        where: "Tell whoever runs this server.",
+      },
+    },
+  },
+
+  health: {
+    heading: "How it arrives",
+    nothing: "Figures come as soon as your encoder sends.",
+    rows: {
+      bitrate: "Bitrate",
+      picture: "Picture",
+      keyframes: "Keyframe interval",
+      loss: "Lost on your line",
+      again: "Asked for again",
+      roundTrip: "Round trip to you",
+      drift: "Clock drift",
+      sound: "Sound",
+      encoder: "Encoder",
+      door: "Way in",
+      viewers: "Viewers",
+    },
+    charts: {
+      bitrate: "Bitrate",
+      fps: "Frame rate",
+      loss: "Loss",
+      roundTrip: "Round trip",
+      viewers: "Viewers",
+      over: "the last five minutes",
+    },
+    mbit: (mbit: number) => `${mbit.toLocaleString("en", { maximumFractionDigits: 2 })} Mbit/s`,
+    kbit: (kbit: number) => `${Math.round(kbit).toLocaleString("en")} kbit/s`,
+    seconds: (seconds: number) => `${seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`,
+    ms: (ms: number) => `${Math.round(ms).toLocaleString("en")} ms`,
+    fps: (fps: number) => `${fps.toLocaleString("en", { maximumFractionDigits: 1 })} fps`,
+    percent: (percent: number) => `${percent.toLocaleString("en", { maximumFractionDigits: 2 })} %`,
+    ppm: (ppm: number) => `${ppm.toLocaleString("en")} ppm`,
+    packets: (count: number) => (count === 1 ? "1 packet" : `${count.toLocaleString("en")} packets`),
+    count: (count: number) => count.toLocaleString("en"),
+  },
+
+  setup: {
+    heading: "Set up your encoder",
+    text: "These are the addresses of this server, as you reached it.",
+    server: "Server",
+    key: "Stream key",
+    token: "Bearer token (your stream key)",
+    hidden: "the key that you signed in with",
+    kinds: {
+      "obs-whip": { name: "OBS 30 and later, WHIP", steps: "Settings → Stream: service “WHIP”." },
+      "obs-ftl": {
+        name: "OBS 27 to 30.2, FTL",
+        steps: "Settings → Stream: service “Custom…”. OBS takes the server for FTL when it begins with ftl://.",
+      },
+      "obs-rtmp": { name: "OBS and most others, RTMP", steps: "Settings → Stream: service “Custom…”. A little later than the others, and it works through most firewalls." },
+      rtmps: { name: "The same, encrypted: RTMPS", steps: "Settings → Stream: service “Custom…”." },
+    },
+    adviceHeading: "The encoder, exactly",
+    advice: [
+      "Settings → Output → Output Mode: Advanced → Streaming.",
+      "Rate Control: CBR. Bitrate: 2500 to 6000 kbit/s, at most two thirds of what your line sends.",
+      "Keyframe Interval: 2 s.",
+      "Profile: main. Max B-frames: 0. x264: Tune zerolatency, preset veryfast.",
+      "Settings → Audio → Sample Rate: 48 kHz.",
+      "Settings → Video: 1280×720 at 30 fps to begin with.",
+    ] as readonly string[],
+  },
+};
+
+export type StudioCatalogue = typeof en;
