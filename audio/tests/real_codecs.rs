@@ -25,6 +25,7 @@ fn sample(bytes: &'static [u8]) -> Sample {
 
 const LC_MONO: &[u8] = include_bytes!("samples/aac-lc-44100-mono");
 const LC_SURROUND: &[u8] = include_bytes!("samples/aac-lc-48000-5.1");
+const ONSET: &[u8] = include_bytes!("samples/aac-lc-44100-mono-from-200-ms");
 const HE: &[u8] = include_bytes!("samples/he-aac-48000-stereo");
 const HE_V2: &[u8] = include_bytes!("samples/he-aac-v2-48000-stereo");
 
@@ -64,6 +65,21 @@ fn every_kind_of_aac_becomes_stereo_at_48_khz() {
             assert!(tone > 0.05 && tone > 20.0 * other, "{name}: {tone} at 1 kHz, {other} beside it");
         }
     }
+}
+
+#[test]
+fn sound_comes_out_where_it_went_in() {
+    // A tone that begins 200 ms into the recording. The encoder puts one frame in front, and says so by a negative time.
+    let Sample { configuration, frames } = sample(ONSET);
+    let mut decoder = AacDecoder::new(configuration).unwrap();
+    let mut pcm = Vec::new();
+    for frame in &frames {
+        decoder.decode(frame, &mut pcm).unwrap();
+    }
+    let onset = pcm.iter().step_by(2).position(|sample| sample.abs() > 0.2).unwrap();
+    let priming = 1_024.0 / 44_100.0;
+    let seconds = onset as f64 / f64::from(RATE) - priming;
+    assert!((seconds - 0.2).abs() < 0.003, "{seconds} s");
 }
 
 #[test]
