@@ -1,4 +1,4 @@
-//! The vocabulary of the house: units that cannot be mixed up, views of RTP and RTCP, and just enough
+//! The vocabulary of the house: units that cannot be mixed up, views of RTP and RTCP, MPEG transport streams, and just enough
 //! of H.264 and Opus to know where a picture starts and how long a sound lasts.
 //!
 //! Nothing here opens a socket, starts a task or reads the clock. Every parser takes bytes as a stranger
@@ -6,6 +6,7 @@
 //! bound.
 
 pub mod h264;
+pub mod mpegts;
 pub mod opus;
 pub mod rtcp;
 pub mod rtp;
