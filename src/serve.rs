@@ -12,6 +12,7 @@ use heliograph_ingest::auth::{
 use heliograph_ingest::ftl::{FtlServer, FtlSettings};
 use heliograph_ingest::house::{House, HouseSettings, Takeover};
 use heliograph_ingest::rtmp::{RtmpServer, RtmpSettings};
+use heliograph_ingest::srt::{SrtServer, SrtSettings};
 use heliograph_relay::allocation::Allocator;
 use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
@@ -199,6 +200,7 @@ struct PublishersSide {
     house: Arc<House>,
     _ftl: FtlServer,
     _rtmp: Vec<RtmpServer>,
+    _srt: Option<SrtServer>,
 }
 
 impl PublishersSide {
@@ -218,7 +220,8 @@ impl PublishersSide {
         };
         let ftl = FtlServer::start(ftl, Arc::clone(&house)).context("the FTL ingest cannot start")?;
         let rtmp = rtmp_doors(settings, addresses, &house)?;
-        Ok(PublishersSide { house, _ftl: ftl, _rtmp: rtmp })
+        let srt = srt_door(settings, addresses, &house)?;
+        Ok(PublishersSide { house, _ftl: ftl, _rtmp: rtmp, _srt: srt })
     }
 }
 
@@ -252,6 +255,27 @@ fn rtmp_doors(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> 
         }
     }
     Ok(doors)
+}
+
+/// SRT; its usual port may be somebody else's, too.
+fn srt_door(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> Result<Option<SrtServer>> {
+    let Some(port) = settings.srt.number() else { return Ok(None) };
+    let door = SrtSettings {
+        listen: addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
+        passphrase: settings.srt_passphrase.clone(),
+        latency: settings.srt_latency,
+        media_timeout: settings.no_media,
+        b_frames: settings.b_frames,
+        opus_bitrate: settings.opus_kbps * 1_000,
+    };
+    match (SrtServer::start(door, Arc::clone(house)), settings.srt) {
+        (Ok(door), _) => Ok(Some(door)),
+        (Err(error), Port::Usual(_)) => {
+            warn!("no publishers at {port}: {error}; --srt-port sets another port, or 0 for none");
+            Ok(None)
+        }
+        (Err(error), _) => Err(error).context("srt_port"),
+    }
 }
 
 fn house_settings(settings: &Settings, relay: Option<&Relay>) -> HouseSettings {
@@ -321,6 +345,9 @@ fn welcome(settings: &Settings, parts: Parts) {
         info!("stream to ftl://{host} (control port {})", settings.ftl_port);
         if let Some(port) = settings.rtmp.number() {
             info!("or to rtmp://{host}:{port}/live with the same stream key");
+        }
+        if let Some(port) = settings.srt.number() {
+            info!("or to srt://{host}:{port}?streamid=KEY with the same stream key");
         }
     }
 }

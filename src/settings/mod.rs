@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use heliograph_ingest::rtmp::{self, BFrames};
+use heliograph_ingest::BFrames;
+use heliograph_ingest::rtmp;
+use heliograph_ingest::srt::{self, Passphrase};
 use heliograph_relay::{ChannelName, PlayoutSettings};
 use heliograph_signaling::messages::Branding;
 use options::BFramesOption;
@@ -62,6 +64,12 @@ pub(crate) struct Settings {
     pub rtmp: Port,
     /// RTMP with TLS; only with [`Settings::tls`].
     pub rtmps: Port,
+    /// SRT.
+    pub srt: Port,
+    /// What SRT callers encrypt with.
+    pub srt_passphrase: Option<Passphrase>,
+    /// The least that lost SRT packets are waited for.
+    pub srt_latency: Duration,
     /// What becomes of publishers with B-frames.
     pub b_frames: BFrames,
     /// Of Opus made from AAC, kbit/s.
@@ -270,6 +278,13 @@ impl Settings {
                 (_, None) => Port::Off,
                 (port, Some(_)) => port,
             },
+            srt: Port::new(options.srt_port, srt::PORT),
+            srt_passphrase: options
+                .srt_passphrase
+                .map(|text| Passphrase::new(&text))
+                .transpose()
+                .context("srt_passphrase")?,
+            srt_latency: Duration::from_millis(options.srt_latency_ms.unwrap_or(120)),
             b_frames: match options.b_frames {
                 None | Some(BFramesOption::Warn) => BFrames::Warn,
                 Some(BFramesOption::Refuse) => BFrames::Refuse,
@@ -369,6 +384,9 @@ impl Settings {
                 }
             }
             udp.push(("media_ports", self.media_ports));
+            if let Port::Asked(port) = self.srt {
+                udp.push(("srt_port", PortRange::known(port, port)));
+            }
         }
         if relay {
             tcp.push(("ws_port", self.ws_port));

@@ -132,7 +132,7 @@ impl ServerPlan {
             "--media-ports",
             &ports.media(self.media_ports),
         ]);
-        command.args(["--rtmp-port", &ports.rtmp().to_string()]);
+        command.args(["--rtmp-port", &ports.rtmp().to_string(), "--srt-port", &ports.srt().to_string()]);
         command.args(["--rtp-ports", &ports.rtp(self.rtp_ports), "--ports", &ports.viewers()]);
         command.args(["--workers", &self.workers.to_string()]).args(&self.extra);
         for (name, _) in std::env::vars_os() {
