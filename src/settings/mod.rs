@@ -353,6 +353,11 @@ impl Settings {
         );
         let hold = self.uplink_hold.as_millis();
         ensure!(hold <= 2_000, "uplink_hold_ms = {hold}: outside 0 to 2000 milliseconds");
+        let latency = self.srt_latency.as_millis();
+        ensure!(
+            (20..=8_000).contains(&latency),
+            "srt_latency_ms = {latency}: outside 20 to 8000 milliseconds"
+        );
         for (name, value) in [
             ("max_viewers", self.max_viewers as usize),
             ("max_pending_per_address", self.max_pending_per_address as usize),

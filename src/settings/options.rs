@@ -96,7 +96,13 @@ pub(crate) struct Options {
     #[arg(long, env = "HELIOGRAPH_SRT_PORT", value_name = "PORT", help_heading = "SRT ingest")]
     pub srt_port: Option<u16>,
     /// What SRT callers must encrypt with, 10 to 79 characters; without it they must not encrypt [default: none]
-    #[arg(long, env = "HELIOGRAPH_SRT_PASSPHRASE", value_name = "TEXT", hide_env_values = true, help_heading = "SRT ingest")]
+    #[arg(
+        long,
+        env = "HELIOGRAPH_SRT_PASSPHRASE",
+        value_name = "TEXT",
+        hide_env_values = true,
+        help_heading = "SRT ingest"
+    )]
     pub srt_passphrase: Option<String>,
     /// Fewest milliseconds that lost SRT packets may take to come again; callers may ask for more [default: 120]
     #[arg(long, env = "HELIOGRAPH_SRT_LATENCY_MS", value_name = "MS", help_heading = "SRT ingest")]

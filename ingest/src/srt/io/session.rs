@@ -42,7 +42,7 @@ pub(super) struct Newcomer {
 
 impl Newcomer {
     /// From the end of its handshake to its end.
-    pub(super) async fn serve(self, place: Place) {
+    pub(super) async fn serve(mut self, place: Place) {
         let id = SessionId(rand::random());
         let span = tracing::info_span!("publisher", session = %id, remote = %self.remote);
         async move {
@@ -50,7 +50,7 @@ impl Newcomer {
                 Ok((keys, seat)) => self.publish(keys, seat).await,
                 Err(why) => {
                     tracing::debug!(%why, "caller refused");
-                    self.send(&self.conclusion.rejected(self.socket_id, why));
+                    self.refuse(why).await;
                 }
             }
         }
@@ -87,6 +87,27 @@ impl Newcomer {
         let guest = admit(stream_id.key().plain(), place).await.map_err(refused)?;
         let seat = guest.sit(TrackDescription::defaults(), None).await.map_err(refused)?;
         Ok((keys, seat))
+    }
+
+    /// Says no for a while: the caller repeats its question until it has heard the answer, and no repetition may count as
+    /// another attempt.
+    async fn refuse(&mut self, why: Rejection) {
+        let answer = self.conclusion.rejected(self.socket_id, why);
+        self.send(&answer);
+        let patience = tokio::time::sleep(REFUSE_FOR);
+        tokio::pin!(patience);
+        while self.datagrams.try_recv().is_ok() {}
+        loop {
+            tokio::select! {
+                again = self.datagrams.recv() => match again {
+                    Some(datagram) if datagram.starts_with(&[0x80, 0]) => self.send(&answer),
+                    Some(_) => {}
+                    None => return,
+                },
+                () = &mut patience => return,
+                () = self.shared.stop.cancelled() => return,
+            }
+        }
     }
 
     fn send(&self, datagram: &[u8]) {
@@ -221,6 +242,7 @@ impl Publishing {
     }
 }
 
+const REFUSE_FOR: Duration = Duration::from_secs(1);
 const MAX_BATCH: usize = 256;
 /// Callers that have nothing to send say so every second.
 const GONE_AFTER: Duration = Duration::from_secs(3);
