@@ -124,6 +124,71 @@ fn self_signed(certificate: &Path, key: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The commands of a document that publish over RTMP or FTL, as people copy them.
+fn commands(document: &str) -> Vec<String> {
+    let blocks = document.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let lines = blocks.flat_map(|block| {
+        block.replace("\\\n", " ").lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    });
+    lines.filter(|line| line.contains("rtmp://HOST") || line.contains("--to HOST")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_in_the_document_on_publishing_works() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let folder = Scratch::new()?;
+    let clip = folder.path().join("clip.mp4");
+    let made = Command::new("ffmpeg")
+        .args(
+            "-v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=20 -f lavfi -i sine=duration=20"
+                .split(' '),
+        )
+        .args("-c:v libx264 -preset ultrafast -c:a aac -shortest".split(' '))
+        .arg(&clip)
+        .status()?;
+    ensure!(made.success(), "no clip");
+    let commands = commands(include_str!("../../docs/publishing.md"));
+    assert!(commands.len() >= 4, "{commands:?}");
+    let key = server.channel(0).key_text.clone();
+    for command in commands {
+        println!("{command}");
+        let line = command
+            .replace("rtmp://HOST/", &format!("rtmp://127.0.0.1:{}/", server.ports().rtmp()))
+            .replace("--to HOST", &format!("--to 127.0.0.1 --port {}", server.ports().ftl()))
+            .replace("KEY", &key)
+            // Nothing else may run on the machine's two processors otherwise.
+            .replace("1280x720", "640x360")
+            .replace("FILE", &clip.display().to_string());
+        let mut words = line.split_whitespace();
+        let program = match words.next() {
+            Some("heliograph") => heliograph_tests::server::program()?.to_owned(),
+            Some(other) => other.into(),
+            None => continue,
+        };
+        let mut publisher = tokio::process::Command::new(program)
+            .args(words)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        server.wait_for_state("one", "live", SOON).await?;
+        let viewer = WsViewer::join(&server, "channel=one").await?;
+        let report = viewer.watch().more(40, SOON).await?;
+        for (name, track) in [("picture", &report.video), ("sound", &report.audio)] {
+            ensure!(track.packets > 20 && track.lost() == 0, "{name}: {} packets, {command}", track.packets);
+        }
+        // Politely: `heliograph publish` has a child of its own to end.
+        let id = publisher.id().unwrap_or_default().to_string();
+        ensure!(Command::new("kill").args(["-TERM", &id]).status()?.success(), "kill");
+        timeout(SOON, publisher.wait()).await??;
+        server.wait_for_state("one", "away", SOON).await?;
+    }
+    server.check_health()?;
+    server.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_publish_is_told_why() -> anyhow::Result<()> {
     let _turn = turn::shared().await;
