@@ -33,7 +33,7 @@ impl Keys {
         passphrase: Option<&Passphrase>,
     ) -> Result<Self, Rejection> {
         let (passphrase, material) = match (passphrase, &conclusion.key_material) {
-            (None, None) if conclusion.key_size == 0 => return Ok(Self(None)),
+            (None, None) => return Ok(Self(None)),
             (Some(passphrase), Some(material)) => (passphrase, material),
             _ => return Err(Rejection::Unsecure),
         };
@@ -249,3 +249,109 @@ const ACKACK: u8 = 6;
 const DROP_REQUEST: u8 = 7;
 /// Subtype of user-defined control packets, and extension type in the handshake.
 const KEY_MATERIAL: u16 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::handshake::{Knock, tests::conclusion},
+        *,
+    };
+
+    const US: u32 = 0x1234;
+
+    fn start(now: Instant) -> Connection {
+        let Some(Knock::Conclusion(knock)) = Knock::parse(&conclusion("7-secret")) else { panic!() };
+        // The key took 100 ms to check.
+        let arrived = now - Duration::from_millis(100);
+        Connection::new(
+            now,
+            ([192, 0, 2, 1], 5_000).into(),
+            US,
+            &knock,
+            arrived,
+            Duration::from_millis(120),
+            Keys(None),
+        )
+    }
+
+    fn data(number: u32, micros: u32, to: u32) -> Bytes {
+        let words = [number, 0xc000_0000 | (number - 76), micros, to];
+        let header = words.iter().flat_map(|word| word.to_be_bytes());
+        header.chain(format!("payload {number}").into_bytes()).collect()
+    }
+
+    fn control(kind: u8, to: u32) -> Bytes {
+        let words = [0x8000_0000 | u32::from(kind) << 16, 0, 0, to, 0];
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// Payloads and types of control packets until `now`.
+    fn outcome(connection: &mut Connection, now: Instant) -> (Vec<String>, Vec<u8>) {
+        connection.on_time(now);
+        let (mut payloads, mut kinds, mut datagram) = (Vec::new(), Vec::new(), Vec::new());
+        while connection.next_datagram(now, &mut datagram) {
+            kinds.push(datagram[1]);
+        }
+        while let Some(payload) = connection.next_payload(now) {
+            payloads.push(String::from_utf8_lossy(&payload).into_owned());
+        }
+        (payloads, kinds)
+    }
+
+    #[test]
+    fn payloads_come_in_order_and_when_they_are_due() {
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        let mut connection = start(begin);
+        // The caller's clock said 5 ms when it called, so it says 105 ms now; it wants 200 ms.
+        assert!(!connection.on_datagram(at(1), data(77, 106_000, US)));
+        assert!(!connection.on_datagram(at(3), data(79, 108_000, US)));
+        let (payloads, kinds) = outcome(&mut connection, at(30));
+        assert!(payloads.is_empty() && kinds.contains(&3), "a report of loss: {payloads:?} {kinds:?}");
+        connection.on_datagram(at(60), data(78, 107_000, US));
+        assert_eq!(outcome(&mut connection, at(190)).0, [""; 0]);
+        assert_eq!(outcome(&mut connection, at(230)).0, ["payload 77", "payload 78", "payload 79"]);
+        assert_eq!(connection.loss().0, 0);
+        assert_eq!(connection.heard(), at(60));
+    }
+
+    #[test]
+    fn what_never_comes_is_given_up() {
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        let mut connection = start(begin);
+        connection.on_datagram(at(1), data(77, 106_000, US));
+        connection.on_datagram(at(3), data(80, 108_000, US));
+        let mut payloads = Vec::new();
+        for millis in (10..400).step_by(10) {
+            payloads.extend(outcome(&mut connection, at(millis)).0);
+        }
+        assert_eq!(payloads, ["payload 77", "payload 80"]);
+        assert_eq!(connection.loss().0, 2);
+    }
+
+    #[test]
+    fn only_what_a_caller_may_say_is_heard() {
+        let begin = Instant::now();
+        let later = begin + Duration::from_millis(5);
+        let mut connection = start(begin);
+        // Reports and warnings of a receiver, errors, keys of a caller that does not encrypt, a stranger's goodbye.
+        for datagram in [control(2, US), control(3, US), control(4, US), control(8, US), data(77, 0, US + 1)]
+        {
+            assert!(!connection.on_datagram(later, datagram));
+        }
+        let mut keys = control(0x7f, US).to_vec();
+        keys[..4].copy_from_slice(&[0xff, 0xff, 0, 3]);
+        connection.on_datagram(later, keys.into());
+        connection.on_datagram(later, control(5, US + 1));
+        connection.on_datagram(later, Bytes::from_static(&[0x80]));
+        assert_eq!(connection.heard(), begin);
+        assert!(!connection.said_goodbye());
+        // It has not heard the answer.
+        assert!(connection.on_datagram(later, conclusion("7-secret").into()));
+        connection.on_datagram(later, control(5, US));
+        outcome(&mut connection, later);
+        outcome(&mut connection, later + Duration::from_secs(2));
+        assert!(connection.said_goodbye() && connection.is_over());
+    }
+}
