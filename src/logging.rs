@@ -18,6 +18,8 @@ pub(crate) fn start(filter: &str, file: Option<&Path>) -> Result<()> {
         Ok(said) if !said.is_empty() => EnvFilter::try_new(said).context("RUST_LOG")?,
         _ => EnvFilter::try_new(filter).with_context(|| format!("log = '{filter}'"))?,
     };
+    // Tells of single packets in its warnings already.
+    let filter = filter.add_directive("srt_protocol=off".parse()?);
     let (writer, colour) = match file {
         Some(path) => {
             let file = File::create(path)

@@ -13,6 +13,7 @@ use heliograph_ingest::auth::{
 use heliograph_ingest::ftl::{FtlServer, FtlSettings};
 use heliograph_ingest::house::{House, HouseSettings, Takeover};
 use heliograph_ingest::rtmp::{RtmpServer, RtmpSettings};
+use heliograph_ingest::srt::{SrtServer, SrtSettings};
 use heliograph_ingest::whip::WhipDoor;
 use heliograph_relay::allocation::Allocator;
 use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
@@ -233,6 +234,7 @@ struct PublishersSide {
     house: Arc<House>,
     _ftl: FtlServer,
     rtmp: Vec<RtmpServer>,
+    srt: Option<SrtServer>,
     whip: Option<WhipDoor>,
     /// WHIP's requests, where there is no web server.
     requests: Option<Requests>,
@@ -261,12 +263,13 @@ impl PublishersSide {
         };
         let ftl = FtlServer::start(ftl, Arc::clone(&house)).context("the FTL ingest cannot start")?;
         let rtmp = rtmp_doors(settings, addresses, &house)?;
+        let srt = srt_door(settings, addresses, &house)?;
         let whip = whip::open(settings, announced(settings), &house)?;
         let requests = match &whip {
             Some(door) if relay.is_none() => Self::listen(settings, whip::router(door, settings))?,
             _ => None,
         };
-        Ok(PublishersSide { house, _ftl: ftl, rtmp, whip, requests })
+        Ok(PublishersSide { house, _ftl: ftl, rtmp, srt, whip, requests })
     }
 
     /// What publishers ask of the web server: WHIP, and the streamer's desk.
@@ -275,7 +278,7 @@ impl PublishersSide {
             ftl_port: Some(settings.ftl_port),
             rtmp_port: self.open_rtmp(settings.rtmp),
             rtmps_port: self.open_rtmp(settings.rtmps),
-            srt_port: None,
+            srt_port: self.srt.as_ref().and_then(|_| settings.srt.number()),
             whip: self.whip.is_some(),
         };
         let desk = studio::router(&self.house, relay, settings, doors);
@@ -341,6 +344,27 @@ fn rtmp_doors(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> 
         }
     }
     Ok(doors)
+}
+
+/// SRT; its usual port may be somebody else's, too.
+fn srt_door(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> Result<Option<SrtServer>> {
+    let Some(port) = settings.srt.number() else { return Ok(None) };
+    let door = SrtSettings {
+        listen: addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
+        passphrase: settings.srt_passphrase.clone(),
+        latency: settings.srt_latency,
+        media_timeout: settings.no_media,
+        b_frames: settings.b_frames,
+        opus_bitrate: settings.opus_kbps * 1_000,
+    };
+    match (SrtServer::start(door, Arc::clone(house)), settings.srt) {
+        (Ok(door), _) => Ok(Some(door)),
+        (Err(error), Port::Usual(_)) => {
+            warn!("no publishers at {port}: {error}; --srt-port sets another port, or 0 for none");
+            Ok(None)
+        }
+        (Err(error), _) => Err(error).context("srt_port"),
+    }
 }
 
 fn house_settings(settings: &Settings, relay: Option<&Relay>) -> HouseSettings {
@@ -412,6 +436,9 @@ fn welcome(settings: &Settings, parts: Parts, whip: bool) {
         info!("stream to ftl://{host} (control port {})", settings.ftl_port);
         if let Some(port) = settings.rtmp.number() {
             info!("or to rtmp://{host}:{port}/live with the same stream key");
+        }
+        if let Some(port) = settings.srt.number() {
+            info!("or to srt://{host}:{port}?streamid=KEY with the same stream key");
         }
         if whip && parts == Parts::Serve {
             let scheme = if settings.tls.is_some() { "https" } else { "http" };

@@ -1,6 +1,6 @@
 //! Publishers come in.
 //!
-//! A *door* speaks a protocol of publishers ([`ftl`], [`rtmp`]) and forwards their media as plain RTP to the relay on
+//! A *door* speaks a protocol of publishers ([`ftl`], [`rtmp`], [`srt`]) and forwards their media as plain RTP to the relay on
 //! loopback. Behind all doors is the [`house`]: it asks an [`auth::Authoriser`] who may publish and the relay's
 //! [`Allocator`](heliograph_relay::allocation::Allocator) where to send to. Doors know the relay's allocation types
 //! and nothing of viewers.
@@ -9,9 +9,12 @@ pub mod allocator;
 pub mod auth;
 pub mod ftl;
 pub mod house;
+mod live;
 pub mod outlet;
 pub mod rtmp;
 mod secret;
+pub mod srt;
+mod stream_key;
 mod tcp;
 #[cfg(test)]
 mod test_support;
@@ -19,4 +22,5 @@ mod transcode;
 mod uplink;
 pub mod whip;
 
+pub use live::BFrames;
 pub use secret::{BadSecret, Secret};

@@ -56,7 +56,7 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-fn lacks_address_family(error: &io::Error) -> bool {
+pub(crate) fn lacks_address_family(error: &io::Error) -> bool {
     /// `EAFNOSUPPORT` of Linux; the standard library has no name for it.
     const ADDRESS_FAMILY_NOT_SUPPORTED: i32 = 97;
     error.kind() == io::ErrorKind::AddrNotAvailable

@@ -1,5 +1,5 @@
-//! The vocabulary of the house: units that cannot be mixed up, views of RTP and RTCP, and just enough
-//! of each codec to know where a picture starts and how long a sound lasts.
+//! The vocabulary of the house: units that cannot be mixed up, views of RTP and RTCP, MPEG transport streams, and just
+//! enough of each codec to know where a picture starts and how long a sound lasts.
 //!
 //! Nothing here opens a socket, starts a task or reads the clock. Every parser takes bytes as a stranger
 //! sent them: it never panics, never reads outside its input, and never builds a list longer than a named
@@ -9,6 +9,7 @@ pub mod av1;
 mod bits;
 pub mod h264;
 pub mod h265;
+pub mod mpegts;
 pub mod opus;
 pub mod rtcp;
 pub mod rtp;

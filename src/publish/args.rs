@@ -4,16 +4,21 @@ use std::{num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-/// Publish a test picture, a file or live RTP over FTL, or the first two over RTMP.
+use super::muxed::Muxed;
+
+/// Publish a test picture, a file or live RTP over FTL, or the first two over RTMP or SRT.
 #[derive(Debug, Clone, Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).multiple(true).args(["test_picture", "file", "rtp_video", "rtp_audio"])))]
 pub(crate) struct PublishArgs {
     /// Host name or address of the FTL server
-    #[arg(long, value_name = "HOST", required_unless_present = "rtmp", conflicts_with = "rtmp")]
+    #[arg(long, value_name = "HOST", required_unless_present_any = ["rtmp", "srt"], conflicts_with_all = ["rtmp", "srt"])]
     pub(crate) to: Option<String>,
     /// Publish over RTMP instead, to an address such as rtmp://host/live (or rtmps://); the key is appended
     #[arg(long, value_name = "URL", conflicts_with_all = ["rtp_video", "rtp_audio", "peak", "speed_test", "lose_every"])]
     pub(crate) rtmp: Option<String>,
+    /// Publish over SRT instead, to an address such as srt://host:8890; the key becomes the stream id
+    #[arg(long, value_name = "URL", conflicts_with_all = ["rtmp", "rtp_video", "rtp_audio", "peak", "speed_test", "lose_every"])]
+    pub(crate) srt: Option<String>,
     /// Its control port
     #[arg(long, default_value_t = 8084, value_name = "PORT")]
     pub(crate) port: u16,
@@ -75,6 +80,7 @@ impl PublishArgs {
         Self {
             to: Some(to),
             rtmp: None,
+            srt: None,
             port,
             key,
             test_picture: true,
@@ -93,6 +99,12 @@ impl PublishArgs {
             retry: true,
             lose_every: None,
         }
+    }
+
+    /// Where both media go together, unless it is FTL.
+    pub(crate) fn muxed(&self) -> Option<Muxed> {
+        let rtmp = self.rtmp.clone().map(Muxed::Rtmp);
+        rtmp.or_else(|| self.srt.clone().map(Muxed::Srt))
     }
 
     /// The FTL server.
@@ -188,6 +200,7 @@ mod tests {
         assert!(parse("--to host").is_ok() && parse("--rtmp rtmp://host/live").is_ok());
         assert!(parse("--to host --rtmp rtmp://host/live").is_err() && parse("--loop").is_err());
         assert!(parse("--rtmp rtmp://host/live --speed-test").is_err());
+        assert!(parse("--srt srt://host:8890").is_ok() && parse("--srt srt://host --to host").is_err());
     }
 
     #[test]

@@ -69,11 +69,16 @@ impl Ffmpeg {
         Ok(Self { child, video, audio, complaints, _folder: Some(folder) })
     }
 
-    /// Starts `ffmpeg <inputs> <outputs> -f flv <address>`, which sends by itself.
-    pub(super) fn start_rtmp(inputs: &[String], outputs: &[String], address: &str) -> anyhow::Result<Self> {
+    /// Starts `ffmpeg <inputs> <outputs> -f <format> <address>`, which sends by itself.
+    pub(super) fn start_muxed(
+        inputs: &[String],
+        outputs: &[String],
+        format: &str,
+        address: &str,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new("ffmpeg");
         command.args(["-nostdin", "-hide_banner", "-loglevel", "error"]).args(inputs).args(outputs);
-        command.args(["-flush_packets", "1", "-f", "flv", address]);
+        command.args(["-flush_packets", "1", "-f", format, address]);
         let (child, complaints) = spawn(command)?;
         Ok(Self { child, video: None, audio: None, complaints, _folder: None })
     }

@@ -1,11 +1,11 @@
 //! `heliograph publish`: a publisher for the demo, for tests, and for people without OBS. Over FTL with the program's own
-//! client, over RTMP with ffmpeg's.
+//! client, over RTMP and SRT with ffmpeg's.
 
 mod args;
 mod ffmpeg;
 mod frames;
+mod muxed;
 mod recipe;
-mod rtmp;
 mod source;
 
 use std::time::{Duration, Instant};
@@ -54,8 +54,8 @@ pub(crate) async fn publish(args: PublishArgs, stop: impl Future<Output = ()>) -
         plan = Plan::make(&args) => plan?,
         () = &mut stop => return Ok(()),
     };
-    if let Some(url) = &args.rtmp {
-        return rtmp::publish(&args, &plan, url, stop).await;
+    if let Some(to) = args.muxed() {
+        return muxed::publish(&args, &plan, &to, stop).await;
     }
     let settings = client_settings(&args, &plan)?;
     let mut source = None;

@@ -92,7 +92,7 @@ pub(super) fn file(args: &PublishArgs, file: &Path, facts: &FileFacts) -> Recipe
         }
         video
     });
-    let fits = if args.rtmp.is_some() { "aac" } else { "opus" };
+    let fits = if args.muxed().is_some() { "aac" } else { "opus" };
     let copies_audio = facts.audio.as_ref().is_some_and(|facts| facts.codec == fits);
     let audio = facts.audio.as_ref().map(|_| {
         let mut audio = words(&["-map", "0:a:0"]);
@@ -131,7 +131,7 @@ fn x264(args: &PublishArgs, fps: f64) -> Vec<String> {
 
 /// Opus over FTL; RTMP as most speak it has AAC.
 fn sound(args: &PublishArgs) -> Vec<String> {
-    if args.rtmp.is_some() {
+    if args.muxed().is_some() {
         return words(&[
             "-c:a",
             "aac",

@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use heliograph_ingest::BFrames;
 use heliograph_ingest::house::BitrateLimits;
-use heliograph_ingest::rtmp::{self, BFrames};
+use heliograph_ingest::rtmp;
+use heliograph_ingest::srt::{self, Passphrase};
 use heliograph_media::Bitrate;
 use heliograph_relay::{ChannelName, PlayoutSettings};
 use heliograph_signaling::messages::Branding;
@@ -64,6 +66,12 @@ pub(crate) struct Settings {
     pub rtmp: Port,
     /// RTMP with TLS; only with [`Settings::tls`].
     pub rtmps: Port,
+    /// SRT.
+    pub srt: Port,
+    /// What SRT callers encrypt with.
+    pub srt_passphrase: Option<Passphrase>,
+    /// The least that lost SRT packets are waited for.
+    pub srt_latency: Duration,
     /// What becomes of publishers with B-frames.
     pub b_frames: BFrames,
     /// Of Opus made from AAC, kbit/s.
@@ -291,6 +299,13 @@ impl Settings {
                 (_, None) => Port::Off,
                 (port, Some(_)) => port,
             },
+            srt: Port::new(options.srt_port, srt::PORT),
+            srt_passphrase: options
+                .srt_passphrase
+                .map(|text| Passphrase::new(&text))
+                .transpose()
+                .context("srt_passphrase")?,
+            srt_latency: Duration::from_millis(options.srt_latency_ms.unwrap_or(120)),
             b_frames: match options.b_frames {
                 None | Some(BFramesOption::Warn) => BFrames::Warn,
                 Some(BFramesOption::Refuse) => BFrames::Refuse,
@@ -375,6 +390,11 @@ impl Settings {
         );
         let hold = self.uplink_hold.as_millis();
         ensure!(hold <= 2_000, "uplink_hold_ms = {hold}: outside 0 to 2000 milliseconds");
+        let latency = self.srt_latency.as_millis();
+        ensure!(
+            (20..=8_000).contains(&latency),
+            "srt_latency_ms = {latency}: outside 20 to 8000 milliseconds"
+        );
         for (name, value) in [
             ("max_viewers", self.max_viewers as usize),
             ("max_pending_per_address", self.max_pending_per_address as usize),
@@ -406,6 +426,9 @@ impl Settings {
                 }
             }
             udp.push(("media_ports", self.media_ports));
+            if let Port::Asked(port) = self.srt {
+                udp.push(("srt_port", PortRange::known(port, port)));
+            }
             udp.extend(self.whip_port.asked().map(|port| ("whip_port", PortRange::known(port, port))));
             if !relay {
                 tcp.extend(self.whip_http_port.asked().map(|port| ("whip_http_port", port)));

@@ -92,6 +92,21 @@ pub(crate) struct Options {
     /// TCP port for RTMP with TLS, when --ssl-cert is given; 0 closes the door [default: 1936 if free]
     #[arg(long, env = "HELIOGRAPH_RTMPS_PORT", value_name = "PORT", help_heading = "RTMP ingest")]
     pub rtmps_port: Option<u16>,
+    /// UDP port for SRT: OBS, ffmpeg, GStreamer, hardware encoders; 0 closes the door [default: 8890 if free]
+    #[arg(long, env = "HELIOGRAPH_SRT_PORT", value_name = "PORT", help_heading = "SRT ingest")]
+    pub srt_port: Option<u16>,
+    /// What SRT callers must encrypt with, 10 to 79 characters; without it they must not encrypt [default: none]
+    #[arg(
+        long,
+        env = "HELIOGRAPH_SRT_PASSPHRASE",
+        value_name = "TEXT",
+        hide_env_values = true,
+        help_heading = "SRT ingest"
+    )]
+    pub srt_passphrase: Option<String>,
+    /// Fewest milliseconds that lost SRT packets may take to come again; callers may ask for more [default: 120]
+    #[arg(long, env = "HELIOGRAPH_SRT_LATENCY_MS", value_name = "MS", help_heading = "SRT ingest")]
+    pub srt_latency_ms: Option<u64>,
     /// What becomes of publishers with B-frames, which judder in browsers: warn or refuse [default: warn]
     #[arg(long, env = "HELIOGRAPH_B_FRAMES", value_name = "WHAT", help_heading = "RTMP ingest")]
     pub b_frames: Option<BFramesOption>,
@@ -319,9 +334,9 @@ impl Options {
         layer!(self, below, {
             data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, metrics, control_hosts, stream_api_open,
             ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, rtmp_port,
-            rtmps_port, b_frames, opus_kbps, publisher_grace_s, no_media_s, take_over,
-            max_bitrate_kbps, max_bitrate_patience_s, publisher_networks, uplink_hold_ms, relay_url, relay_rtp_addr,
-            relay_token_file, whip_port, whip_http_port, keys, auth_ws_url, auth_http_url,
+            rtmps_port, srt_port, srt_passphrase, srt_latency_ms, b_frames, opus_kbps, publisher_grace_s, no_media_s,
+            take_over, max_bitrate_kbps, max_bitrate_patience_s, publisher_networks, uplink_hold_ms, relay_url,
+            relay_rtp_addr, relay_token_file, whip_port, whip_http_port, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,
             idle_timeout_s, port_rest_s, playout_delay_max_ms, playout_delay_limit_ms, max_viewers,
             max_egress_cpu_percent, max_pending_per_address, branding, channel,

@@ -246,7 +246,7 @@ describe("the page", { timeout: 280_000 }, () => {
     await state(waiting, "live");
   });
 
-  test("the streamer's desk: signing in, figures, a title, silence, what to change, the end, and no way in from elsewhere", async (t) => {
+  test("the streamer's desk: signing in, figures, a title, silence, what to change, and the end", async (t) => {
     const page = await open(t, "/studio");
     await page.getByLabel("Stream key").fill("500-not-the-key");
     await page.getByRole("button", { name: "Sign in" }).click();

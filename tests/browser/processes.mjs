@@ -90,7 +90,7 @@ export async function startServer(path, channels, place = here, flags = []) {
   const out = openSync(log, "w");
   const args = ["serve", "--addr", place.host, "--data", join(folder, "data"), "--keys", keys];
   args.push("--ws-port", `${base}`, "--control", `127.0.0.1:${base + 1}`, "--ftl-port", `${base + 2}`);
-  args.push("--rtmp-port", `${base + 3}`, "--whip-port", `${base + 4}`, "--media-ports", range(base + 10, 10));
+  args.push("--rtmp-port", `${base + 3}`, "--whip-port", `${base + 4}`, "--srt-port", `${base + 5}`, "--media-ports", range(base + 10, 10));
   args.push("--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10), ...flags);
   const url = `http://${place.host}:${base}`;
   const readLog = () => readFileSync(log, "utf8");

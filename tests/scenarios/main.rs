@@ -18,6 +18,7 @@ mod pool;
 mod publisher_comes_and_goes;
 mod rtmp;
 mod split;
+mod srt;
 mod turn;
 mod viewer_goes;
 mod whip;

@@ -18,11 +18,18 @@ pub const X264: &str = "-c:v libx264 -preset ultrafast -tune zerolatency -g 50 -
 /// AAC-LC at 44.1 kHz, so that the rate has to be changed as well.
 pub const AAC: &str = "-c:a aac -b:a 128k -ar 44100 -ac 2";
 
+const INPUTS: &str =
+    "-re -f lavfi -i testsrc2=size=640x360:rate=25 -re -f lavfi -i sine=frequency=440:sample_rate=44100";
+
 impl Ffmpeg {
     /// Publishes 25 moving pictures a second and a tone to an RTMP address, for as long as it lives.
     pub fn rtmp(url: &str, video: &str, audio: &str) -> anyhow::Result<Self> {
-        let inputs = "-re -f lavfi -i testsrc2=size=640x360:rate=25 -re -f lavfi -i sine=frequency=440:sample_rate=44100";
-        Self::start(&format!("{inputs} {video} {audio} -f flv"), url)
+        Self::start(&format!("{INPUTS} {video} {audio} -f flv"), url)
+    }
+
+    /// The same to an SRT address.
+    pub fn srt(url: &str, video: &str, audio: &str) -> anyhow::Result<Self> {
+        Self::start(&format!("{INPUTS} {video} {audio} -f mpegts"), url)
     }
 
     /// Runs it with these words and `last` as the last one.

@@ -8,7 +8,7 @@ use std::{
 use anyhow::bail;
 
 /// Ports of one block.
-const BLOCK: u16 = 62;
+const BLOCK: u16 = 63;
 /// First port that may be used, and the first that may not.
 const RANGE: (u16, u16) = (10_000, 19_900);
 
@@ -80,6 +80,11 @@ impl PortBlock {
     /// RTMP with TLS.
     pub fn rtmps(self) -> u16 {
         self.base + 61
+    }
+
+    /// SRT.
+    pub fn srt(self) -> u16 {
+        self.base + 62
     }
 
     /// `count` FTL media ports, as the flag wants them.

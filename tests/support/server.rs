@@ -132,7 +132,7 @@ impl ServerPlan {
             "--media-ports",
             &ports.media(self.media_ports),
         ]);
-        command.args(["--rtmp-port", &ports.rtmp().to_string()]);
+        command.args(["--rtmp-port", &ports.rtmp().to_string(), "--srt-port", &ports.srt().to_string()]);
         command.args(["--whip-port", &ports.whip().to_string()]);
         command.args(["--whip-http-port", &ports.whip().to_string()]);
         command.args(["--rtp-ports", &ports.rtp(self.rtp_ports), "--ports", &ports.viewers()]);

@@ -24,10 +24,13 @@ use tokio::{
 
 use crate::{clip::Clip, server::Server};
 
+/// The payload type that `str0m` offers for Opus.
+const OPUS: u8 = 111;
+
 /// How a publisher is to behave.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WhipPlan {
-    /// Every so manieth media packet is lost on the way.
+    /// Every so manieth packet of pictures is lost on the way.
     pub lose_every: Option<u32>,
     /// Keeps to itself that it can send packets again in a stream of their own.
     pub without_rtx: bool,
@@ -36,7 +39,7 @@ pub struct WhipPlan {
 /// What a publisher did and heard.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WhipProgress {
-    /// Media packets sent, retransmissions included.
+    /// Packets of pictures sent, retransmissions included.
     pub packets: u64,
     /// Of those, lost on purpose.
     pub lost: u64,
@@ -210,8 +213,9 @@ impl Running {
                 Output::Timeout(at) => return Ok(at),
                 Output::Transmit(transmit) => {
                     let bytes: &[u8] = &transmit.contents;
-                    // Media, and not the RTCP beside it.
-                    if bytes[0] >> 6 == 2 && !(192..=223).contains(&bytes[1]) {
+                    // Pictures, and neither RTCP nor sound, which cannot be asked for again.
+                    let payload_type = bytes[1] & 0x7f;
+                    if bytes[0] >> 6 == 2 && !(192..=223).contains(&bytes[1]) && payload_type != OPUS {
                         let mut lost = false;
                         self.out.send_modify(|progress| {
                             progress.packets += 1;

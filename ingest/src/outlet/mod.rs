@@ -3,6 +3,7 @@
 //! Sans-IO. All times are of the source's one media clock; a track's RTP timestamps, and the sender reports that let the
 //! relay put both tracks together, are worked out from it. Packets have the sizes that FTL's clients use.
 
+mod opus_clock;
 mod parameter_sets;
 
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use heliograph_media::{
     rtp::{HEADER_LEN, write_rtp_header},
 };
 
+pub(crate) use opus_clock::OpusClock;
 use parameter_sets::ParameterSets;
 
 /// The way of one session's media to the relay.

@@ -11,15 +11,13 @@
 mod feed;
 pub mod flv;
 mod io;
-mod opus_clock;
 pub mod protocol;
 mod settings;
-mod stream_key;
 
+pub use crate::{BFrames, stream_key::StreamKey};
 pub use feed::{Feed, Part, Unsupported};
 pub use io::{ListenError, RtmpServer};
-pub use settings::{BFrames, RtmpSettings};
-pub use stream_key::StreamKey;
+pub use settings::RtmpSettings;
 
 /// The usual port.
 pub const PORT: u16 = 1935;

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use openssl::ssl::SslAcceptor;
 
+use crate::BFrames;
+
 /// How the RTMP door behaves. The defaults suit OBS and ffmpeg.
 #[derive(Clone)]
 pub struct RtmpSettings {
@@ -46,15 +48,4 @@ impl fmt::Debug for RtmpSettings {
             .field("b_frames", &self.b_frames)
             .finish_non_exhaustive()
     }
-}
-
-/// What becomes of publishers with B-frames. Browsers show a live stream's pictures as they come, so pictures in another
-/// order than they are shown in judder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BFrames {
-    /// They are let through, and the log says so.
-    #[default]
-    Warn,
-    /// They are told to turn B-frames off.
-    Refuse,
 }

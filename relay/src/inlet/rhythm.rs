@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 /// Watches the beginnings of pictures of one publisher session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rhythm {
-    /// Timestamp of the newest picture, in nanoseconds of the stream.
-    newest: Option<u64>,
-    keyframe: Option<u64>,
+    /// When the newest picture is to be shown, on the stream's timeline.
+    newest: Option<Duration>,
+    keyframe: Option<Duration>,
     keyframe_interval: Option<Duration>,
     /// The newest distances between pictures, in microseconds, in a ring.
     steps: Vec<u32>,
@@ -24,21 +24,25 @@ const ODD_PERCENT: u32 = 40;
 const UNSTEADY_PERCENT: usize = 20;
 
 impl Rhythm {
-    /// A picture begins. `timestamp` in nanoseconds of the stream.
-    pub(super) fn picture(&mut self, timestamp: u64, arrival: Instant, keyframe: bool) {
-        if keyframe && let Some(before) = self.keyframe.replace(timestamp) {
-            self.keyframe_interval = timestamp.checked_sub(before).map(Duration::from_nanos);
-        }
-        self.drift.picture(timestamp, arrival);
-        let Some(before) = self.newest.replace(timestamp) else { return };
+    /// A picture begins, to be shown at `time` on the stream's timeline.
+    pub(super) fn picture(&mut self, time: Duration, arrival: Instant) {
+        self.drift.picture(time, arrival);
+        let Some(before) = self.newest.replace(time) else { return };
         // B-frames go back; the rhythm of what is shown is not theirs to tell.
-        let Some(step) = timestamp.checked_sub(before) else { return };
-        let step = u32::try_from(step / 1000).unwrap_or(u32::MAX);
+        let Some(step) = time.checked_sub(before) else { return };
+        let step = u32::try_from(step.as_micros()).unwrap_or(u32::MAX);
         if self.steps.len() < STEPS {
             self.steps.push(step);
         } else {
             self.steps[self.next_step] = step;
             self.next_step = (self.next_step + 1) % STEPS;
+        }
+    }
+
+    /// A slice of a keyframe; a keyframe may have several.
+    pub(super) fn keyframe(&mut self, time: Duration) {
+        if let Some(before) = self.keyframe.replace(time).filter(|before| *before != time) {
+            self.keyframe_interval = time.checked_sub(before);
         }
     }
 
@@ -71,7 +75,7 @@ impl Rhythm {
 /// delays is in the late ones.
 #[derive(Clone, Debug, Default)]
 struct Drift {
-    began: Option<(Instant, u64)>,
+    began: Option<(Instant, Duration)>,
     /// Of the running stretch: when it began, and the smallest (arrival - timestamp) in microseconds.
     stretch: Option<(Instant, i64)>,
     first: Option<(Instant, i64)>,
@@ -84,11 +88,11 @@ const STRETCH: Duration = Duration::from_secs(20);
 const APART: Duration = Duration::from_secs(120);
 
 impl Drift {
-    fn picture(&mut self, timestamp: u64, arrival: Instant) {
-        let (began, base) = *self.began.get_or_insert((arrival, timestamp));
-        let passed = i64::try_from(arrival.saturating_duration_since(began).as_micros()).unwrap_or(i64::MAX);
-        let told = timestamp.wrapping_sub(base).cast_signed() / 1000;
-        let late = passed.saturating_sub(told);
+    fn picture(&mut self, time: Duration, arrival: Instant) {
+        let (began, base) = *self.began.get_or_insert((arrival, time));
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let passed = micros(arrival.saturating_duration_since(began));
+        let late = passed.saturating_sub(micros(time)).saturating_add(micros(base));
         let Some((since, least)) = &mut self.stretch else {
             self.stretch = Some((arrival, late));
             return;
@@ -119,24 +123,29 @@ mod tests {
 
     struct Play {
         rhythm: Rhythm,
-        timestamp: u64,
+        time: Duration,
         arrival: Instant,
     }
 
     impl Play {
         fn new() -> Self {
-            Self { rhythm: Rhythm::default(), timestamp: 1 << 40, arrival: Instant::now() }
+            Self { rhythm: Rhythm::default(), time: Duration::from_secs(1_000), arrival: Instant::now() }
         }
 
         /// Pictures by distance in microseconds; every `gop`th is a keyframe; the network adds jitter.
         fn pictures(&mut self, count: usize, gop: usize, slow_ppm: i64, step: impl Fn(usize) -> u64) {
             for number in 0..count {
                 let micros = step(number);
-                self.timestamp += micros * 1000;
+                self.time += Duration::from_micros(micros);
                 let real = micros.cast_signed() * 1000 + micros.cast_signed() * slow_ppm / 1000;
                 self.arrival += Duration::from_nanos(real.unsigned_abs());
                 let jitter = Duration::from_micros(number as u64 * 7919 % 8000);
-                self.rhythm.picture(self.timestamp, self.arrival + jitter, number % gop == 0);
+                self.rhythm.picture(self.time, self.arrival + jitter);
+                if number % gop == 0 {
+                    // Two slices.
+                    self.rhythm.keyframe(self.time);
+                    self.rhythm.keyframe(self.time);
+                }
             }
         }
     }
@@ -189,7 +198,7 @@ mod tests {
         let now = Instant::now();
         for picture in 0..400_u64 {
             let shown = [3, 1, 2][(picture % 3) as usize] + picture / 3 * 3;
-            rhythm.picture((1 << 40) + shown * 33_333_000, now + Duration::from_millis(33 * picture), false);
+            rhythm.picture(Duration::from_millis(shown * 33), now + Duration::from_millis(33 * picture));
         }
         assert!(rhythm.drift_ppm().is_none());
     }

@@ -644,6 +644,21 @@ fn keyframes_are_asked_for_where_that_helps() {
 }
 
 #[test]
+fn a_sound_publisher_hears_nothing_for_minutes_and_its_key_interval_is_known() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    publisher.interval = 60;
+    world.play(&mut publisher, Duration::from_secs(200));
+    let report = world.inlet.report(world.now);
+    assert_eq!(report.warnings, []);
+    let video = &report.tracks[VIDEO];
+    let interval = Publisher::PICTURE * 60;
+    let told = Duration::from_millis(video.keyframe_interval_ms.unwrap());
+    assert!(told.abs_diff(interval) < ms(5), "{told:?} instead of {interval:?}");
+    assert!(video.drift_ppm.unwrap().abs() < 100, "{:?}", video.drift_ppm);
+}
+
+#[test]
 fn the_streamer_hears_what_is_wrong() {
     let mut world = World::new();
     let mut publisher = Publisher::new(5000, 0x100);
@@ -664,7 +679,11 @@ fn the_streamer_hears_what_is_wrong() {
     assert_eq!(world.rings[VIDEO].newest_keyframe(), None, "whoever joins now waits");
     publisher.pictures = 0;
     world.play(&mut publisher, ms(400));
-    assert_eq!(warnings(&world), []);
+    assert!(
+        matches!(warnings(&world)[..], [Warning::KeyframeInterval { seconds: 20.. }]),
+        "{:?}",
+        warnings(&world)
+    );
     assert!(world.rings[VIDEO].newest_keyframe().is_some());
     for _ in 0..400 {
         let sound = publisher.sound();

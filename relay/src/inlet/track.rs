@@ -383,6 +383,7 @@ impl TrackInlet {
         self.read_parameters(&pending, out);
         let keyframe = pending.parts.has(StartParts::KEY_PICTURE);
         if keyframe {
+            self.rhythm.keyframe(self.codec.clock_rate().duration(pending.timestamp));
             self.keyframe = Some(pending.arrival);
             self.run_bytes = 0;
         }
@@ -390,8 +391,8 @@ impl TrackInlet {
         if frame_start {
             self.frames += 1;
             if self.track == Track::Video {
-                let opens_run = keyframe || pending.parts.has(StartParts::SEQUENCE_PARAMETERS);
-                self.rhythm.picture(pending.timestamp, pending.arrival, opens_run);
+                let time = self.codec.clock_rate().duration(pending.timestamp);
+                self.rhythm.picture(time, pending.arrival);
             }
         }
         self.run_bytes = self.run_bytes.saturating_add(pending.payload.len());

@@ -17,7 +17,7 @@ export const ROUND_EVERY_MS = 30_000;
  * written somewhere between asking and hearing, so the middle is wrong by half of the round trip at most.
  */
 export class ClockSync {
-  #asked = new Set<number>();
+  readonly #asked = new Set<number>();
   #round: ClockOffset[] = [];
   #best: ClockOffset | null = null;
 
@@ -30,7 +30,8 @@ export class ClockSync {
     const clientUs = Math.round(nowMs * 1000);
     this.#asked.add(clientUs);
     // Answers that never come are forgotten.
-    if (this.#asked.size > 2 * EXCHANGES) for (const oldest of this.#asked) { this.#asked.delete(oldest); break; }
+    const [oldest] = this.#asked;
+    if (this.#asked.size > 2 * EXCHANGES && oldest !== undefined) this.#asked.delete(oldest);
     return clientUs;
   }
 

@@ -1,4 +1,5 @@
-import { ClockSync, type ClockOffset, EXCHANGE_EVERY_MS, EXCHANGES, ROUND_EVERY_MS } from "./clockSync";
+import type { ClockOffset } from "./clockSync";
+import { ClockWatch } from "./clockWatch";
 import { type Endpoints, socketUrl, whepUrl } from "./config";
 import { FlowWatch } from "./flowWatch";
 import type { LatencyMode } from "./latency";
@@ -21,8 +22,6 @@ const JOIN_TIMEOUT_MS = 15_000;
 /** A path that went silent often comes back: Wi-Fi, a lift. After this we build a new one. */
 const PATH_PATIENCE_MS = 6_000;
 const POLL_MS = 1_000;
-/** A server that is still there answers within this time; else the socket is dead and nobody has told us. */
-const SIGN_OF_LIFE_MS = 4_000;
 /** While people wait for a picture they notice a second. */
 const POLL_WAITING_MS = 250;
 
@@ -98,11 +97,7 @@ export class ViewerSession {
   #playback: PlaybackStats | null = null;
   readonly #playout: PlayoutControl;
   #stopFollowing: (() => void) | null = null;
-  #clock = new ClockSync();
-  /** Who wants to know the server's clock. */
-  #clockWatchers = 0;
-  #clockTimer: Timer;
-  #lifeTimer: Timer;
+  readonly #clock: ClockWatch;
   /** The browser does not play before the viewer asks for it. */
   #blocked = false;
   /** The server's own addresses in its newest description. */
@@ -117,6 +112,7 @@ export class ViewerSession {
     this.target = target;
     this.#parts = parts;
     this.#playout = new PlayoutControl(parts.latency.snapshot());
+    this.#clock = new ClockWatch(parts.nowMs);
   }
 
   readonly snapshot = (): ViewerSnapshot => this.#shown.snapshot();
@@ -138,17 +134,7 @@ export class ViewerSession {
   }
 
   /** Keeps measuring the server's clock until the returned function is called. */
-  readonly watchClock = (): (() => void) => {
-    this.#clockWatchers += 1;
-    if (this.#clockWatchers === 1) this.#measureClock();
-    let over = false;
-    return () => {
-      if (over) return;
-      over = true;
-      this.#clockWatchers -= 1;
-      if (this.#clockWatchers === 0) clearTimeout(this.#clockTimer);
-    };
-  };
+  readonly watchClock = (): (() => void) => this.#clock.watch();
 
   start(): void {
     if (this.#running) return;
@@ -191,12 +177,9 @@ export class ViewerSession {
       this.#lost({ code: "path-lost" }, false);
       return;
     }
-    if (!this.#client.askClock || this.#shown.snapshot().timeline.signalingOpenMs === undefined) return;
-    this.#client.askClock(this.#clock.ask(this.#parts.nowMs()));
-    clearTimeout(this.#lifeTimer);
-    this.#lifeTimer = setTimeout(() => {
+    this.#clock.verify(() => {
       this.#lost({ code: "socket-lost" }, false);
-    }, SIGN_OF_LIFE_MS);
+    });
   };
 
   /** Whether the browser lets the video play without being asked by the viewer. */
@@ -301,7 +284,7 @@ export class ViewerSession {
         this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, "opened");
         this.#mark("signalingOpenMs");
         this.#playout.signaling(this.#client?.sendPlayout?.bind(this.#client) ?? null);
-        if (this.#clockWatchers > 0) this.#measureClock();
+        this.#clock.signaling(this.#client?.askClock?.bind(this.#client) ?? null);
         this.#dispatch({ type: "step", step: "negotiating" });
         return;
       case "viewers":
@@ -315,8 +298,7 @@ export class ViewerSession {
         this.#playout.allowed(event.maxMs);
         return;
       case "clock":
-        clearTimeout(this.#lifeTimer);
-        this.#clock.answer(event.clientUs, event.serverUs, this.#parts.nowMs());
+        this.#clock.answer(event.clientUs, event.serverUs);
         return;
       case "notice":
         this.#show({ notice: event.cause });
@@ -400,8 +382,8 @@ export class ViewerSession {
   /** Ends the current attempt without a word about what comes next. */
   #leave(): void {
     this.#generation += 1;
-    const timers = [this.#retryTimer, this.#joinTimer, this.#pathTimer, this.#pollTimer, this.#clockTimer, this.#lifeTimer];
-    for (const timer of timers) clearTimeout(timer);
+    for (const timer of [this.#retryTimer, this.#joinTimer, this.#pathTimer, this.#pollTimer]) clearTimeout(timer);
+    this.#clock.signaling(null);
     this.#retryTimer = undefined;
     this.#client?.close();
     this.#client = null;
@@ -454,21 +436,6 @@ export class ViewerSession {
 
   #pathBlocked(): Cause {
     return this.#addresses.length === 0 ? { code: "path-blocked" } : { code: "path-blocked", addresses: this.#addresses };
-  }
-
-  /** Rounds of exchanges for as long as somebody wants to know. */
-  #measureClock(): void {
-    clearTimeout(this.#clockTimer);
-    const client = this.#client;
-    if (!client?.askClock) return;
-    this.#clock.begin();
-    let left = EXCHANGES;
-    const ask = (): void => {
-      client.askClock?.(this.#clock.ask(this.#parts.nowMs()));
-      left -= 1;
-      this.#clockTimer = left > 0 ? setTimeout(ask, EXCHANGE_EVERY_MS) : setTimeout(() => { this.#measureClock(); }, ROUND_EVERY_MS);
-    };
-    ask();
   }
 
   #enter(step: "joining"): void {

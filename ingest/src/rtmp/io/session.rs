@@ -6,12 +6,10 @@ use std::{
     net::SocketAddr,
     ops::ControlFlow,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use heliograph_audio::OpusFrame;
-use heliograph_media::NtpTime;
 use heliograph_relay::TrackDescription;
 use rand::RngExt as _;
 use tokio::{
@@ -23,14 +21,13 @@ use tracing::Instrument as _;
 use super::Shared;
 use crate::{
     auth::{Door, EndReason, PublicationMetadata, SessionId},
-    house::{House, Place, PlainKey, Refusal, Seat, SeatEvent},
-    outlet::{Outlet, Picture},
+    house::{House, Place, PlainKey, Refusal, Seat},
+    live::{Live, LiveEvent},
+    outlet::Picture,
     rtmp::{
-        BFrames, Feed, Part, StreamKey,
-        opus_clock::OpusClock,
+        Feed, Part, StreamKey,
         protocol::{Metadata, Protocol, ProtocolSettings, Step, Tag, TagKind},
     },
-    transcode::AudioThread,
 };
 
 /// One connection from its first byte to its end, with everything that belongs to it.
@@ -42,29 +39,15 @@ pub(super) struct Session {
     /// Until the key is proven.
     place: Option<Place>,
     opening: Option<BoxFuture<'static, Result<Seat, Refusal>>>,
-    live: Option<Live>,
+    live: Option<Publishing>,
     stopping: bool,
 }
 
 /// Set while the session is live.
-struct Live {
-    seat: Seat,
+struct Publishing {
+    live: Live,
     feed: Feed,
-    outlet: Outlet,
-    /// With the first AAC.
-    audio: Option<AudioThread>,
-    aac: Option<Vec<u8>>,
-    opus: OpusClock,
     metadata: Metadata,
-    audio_codec: &'static str,
-    has_video: bool,
-    tags: u64,
-    bytes: u64,
-    bytes_at_tick: u64,
-    bitrate: u64,
-    last_media: Instant,
-    next_tick: Instant,
-    told_of_b_frames: bool,
 }
 
 impl Session {
@@ -132,7 +115,7 @@ impl Session {
                 Step::Ended(reason) => self.on_ended(reason),
                 Step::Close => return ControlFlow::Break(()),
                 Step::Wait(wait) => {
-                    let tick = self.live.as_ref().map(|live| live.next_tick);
+                    let tick = self.live.as_ref().map(|publishing| publishing.live.next_tick());
                     return ControlFlow::Continue(wait.into_iter().chain(tick).min());
                 }
             }
@@ -142,7 +125,7 @@ impl Session {
     fn check(&mut self, key: &StreamKey) {
         let Some(place) = self.place.take() else { return self.end(EndReason::Internal) };
         let house = Arc::clone(&self.shared.house);
-        let key = plain_key(key);
+        let key = key.plain();
         self.opening = Some(open(house, self.id, self.remote, key, place).boxed());
     }
 
@@ -152,24 +135,10 @@ impl Session {
             Err(refusal) => return self.end(refusal.reason),
         };
         let now = Instant::now();
-        let wall_clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.live = Some(Live {
-            seat,
+        self.live = Some(Publishing {
+            live: Live::new(now, seat, self.shared.settings.opus_bitrate),
             feed: Feed::default(),
-            outlet: Outlet::new(NtpTime::from_unix(wall_clock), Box::new(|| rand::rng().random())),
-            audio: None,
-            aac: None,
-            opus: OpusClock::default(),
             metadata: Metadata::default(),
-            audio_codec: "",
-            has_video: false,
-            tags: 0,
-            bytes: 0,
-            bytes_at_tick: 0,
-            bitrate: 0,
-            last_media: now,
-            next_tick: now + TICK,
-            told_of_b_frames: false,
         });
         self.protocol.on_accepted(now);
     }
@@ -182,48 +151,28 @@ impl Session {
     }
 
     fn on_tag(&mut self, tag: &Tag) {
-        let Some(live) = &mut self.live else { return };
+        let Some(Publishing { live, feed, .. }) = &mut self.live else { return };
         let now = Instant::now();
-        live.last_media = now;
-        live.seat.heard(now);
-        live.tags += 1;
-        live.bytes += tag.body.len() as u64;
-        for part in live.feed.parts(tag) {
+        live.heard(now, tag.body.len());
+        for part in feed.parts(tag) {
             match part {
                 Part::Unsupported(what) => {
                     tracing::warn!(%what, "publisher cannot be shown");
                     return self.protocol.close(EndReason::UnsupportedMedia, &what.to_string());
                 }
-                part => live.on_part(now, part, self.shared.settings.opus_bitrate),
+                part => on_part(live, now, part),
             }
         }
-        if live.outlet.reordered() && !live.told_of_b_frames {
-            live.told_of_b_frames = true;
-            tracing::warn!("the publisher sends B-frames: pictures will judder; they should be off");
-            if self.shared.settings.b_frames == BFrames::Refuse {
-                let words = "B-frames are not allowed here: set them to 0 in the encoder";
-                self.protocol.close(EndReason::UnsupportedMedia, words);
-            }
+        if live.b_frames_forbidden(self.shared.settings.b_frames) {
+            let words = "B-frames are not allowed here: set them to 0 in the encoder";
+            self.protocol.close(EndReason::UnsupportedMedia, words);
         }
     }
 
     fn on_live(&mut self, event: LiveEvent) {
-        match event {
-            LiveEvent::Seat(SeatEvent::End(reason)) => self.end(reason),
-            LiveEvent::Seat(SeatEvent::Readable) => {
-                let Some(live) = &mut self.live else { return };
-                let mut buffer = [0; MAX_DATAGRAM];
-                for _ in 0..MAX_BATCH {
-                    // Wishes for keyframes and lost packets, which RTMP cannot pass on.
-                    if live.seat.receive(&mut buffer).is_none() {
-                        break;
-                    }
-                }
-            }
-            LiveEvent::Sound(frame) => {
-                let Some(Live { outlet, seat, .. }) = &mut self.live else { return };
-                outlet.sound(Instant::now(), frame.at, &frame.payload, &mut |datagram| seat.send(datagram));
-            }
+        let Some(Publishing { live, .. }) = &mut self.live else { return };
+        if let Some(reason) = live.on_event(event) {
+            self.end(reason);
         }
     }
 
@@ -231,16 +180,16 @@ impl Session {
         let now = Instant::now();
         self.protocol.on_deadline(now);
         let round_trip = self.protocol.round_trip();
-        let Some(live) = &mut self.live else { return };
-        if now < live.next_tick {
-            return;
-        }
-        live.next_tick = now + TICK;
-        if now.saturating_duration_since(live.last_media) >= self.shared.settings.media_timeout {
-            return self.end(EndReason::NoMedia);
-        }
-        let metadata = live.report(now, round_trip);
-        if let Some(reason) = live.seat.tick(now, metadata) {
+        let Some(Publishing { live, feed, metadata }) = &mut self.live else { return };
+        let said = PublicationMetadata {
+            vendor_name: metadata.encoder.clone(),
+            video_width: metadata.width,
+            video_height: metadata.height,
+            discarded: feed.broken(),
+            round_trip,
+            ..PublicationMetadata::default()
+        };
+        if let Some(reason) = live.on_time(now, self.shared.settings.media_timeout, said) {
             self.end(reason);
         }
     }
@@ -253,105 +202,28 @@ impl Session {
     fn on_ended(&mut self, reason: EndReason) {
         // Whoever is still being checked or seated leaves by being dropped.
         self.opening = None;
-        let Some(live) = self.live.take() else {
+        let Some(Publishing { live, feed, .. }) = self.live.take() else {
             tracing::debug!(%reason, "ended before it was live");
             return;
         };
-        let late = live.audio.as_ref().map_or(0, AudioThread::dropped);
-        tracing::debug!(tags = live.tags, broken = live.feed.broken(), late, "media at the end");
-        live.seat.end(reason, live.bytes);
+        live.end(reason, feed.broken());
     }
 }
 
-impl Live {
-    fn on_part(&mut self, now: Instant, part: Part<'_>, opus_bitrate: u32) {
-        let Self { seat, outlet, .. } = self;
-        match part {
-            Part::ParameterSets(sets) => outlet.set_parameters(sets),
-            Part::Picture { show, key, units } => {
-                self.has_video = true;
-                let picture = Picture { show, key, units: &units };
-                outlet.picture(now, picture, &mut |datagram| seat.send(datagram));
-            }
-            Part::AacConfiguration(configuration) => {
-                self.audio_codec = "AAC";
-                // Some encoders repeat it.
-                if self.aac.as_deref() != Some(configuration) {
-                    self.aac = Some(configuration.to_vec());
-                    self.configure_audio(opus_bitrate);
-                }
-            }
-            Part::Aac(at, frame) => {
-                if let Some(audio) = &mut self.audio {
-                    audio.push(at, frame);
-                }
-            }
-            Part::Opus(at, packet) => {
-                self.audio_codec = "OPUS";
-                if let Some(at) = self.opus.place(at, packet) {
-                    outlet.sound(now, at, packet, &mut |datagram| seat.send(datagram));
-                }
-            }
-            Part::Jump(TagKind::Video) => {
-                tracing::info!("the publisher's clock of pictures jumped");
-                outlet.restart_video();
-            }
-            Part::Jump(TagKind::Audio) => {
-                tracing::info!("the publisher's clock of sound jumped");
-                outlet.restart_audio();
-                self.opus = OpusClock::default();
-                // A new thread: the old one may still have sound of before.
-                self.audio = None;
-                self.configure_audio(opus_bitrate);
-            }
-            Part::OtherTrack(kind, number) => {
-                tracing::info!(?kind, number, "another track is not relayed: viewers get track 0");
-            }
-            Part::Unsupported(_) => {}
+fn on_part(live: &mut Live, now: Instant, part: Part<'_>) {
+    match part {
+        Part::ParameterSets(sets) => live.outlet.set_parameters(sets),
+        Part::Picture { show, key, units } => live.picture(now, Picture { show, key, units: &units }),
+        Part::AacConfiguration(configuration) => live.aac_configuration(configuration),
+        Part::Aac(at, frame) => live.aac(at, frame),
+        Part::Opus(at, packet) => live.opus(now, at, packet),
+        Part::Jump(TagKind::Video) => live.video_jumped(),
+        Part::Jump(TagKind::Audio) => live.audio_jumped(),
+        Part::OtherTrack(kind, number) => {
+            tracing::info!(?kind, number, "another track is not relayed: viewers get track 0");
         }
+        Part::Unsupported(_) => {}
     }
-
-    fn configure_audio(&mut self, opus_bitrate: u32) {
-        let Some(configuration) = &self.aac else { return };
-        if self.audio.is_none() {
-            self.audio = AudioThread::start(opus_bitrate);
-        }
-        match &mut self.audio {
-            Some(audio) => audio.configure(configuration),
-            None => tracing::error!("no thread for sound"),
-        }
-    }
-
-    fn report(&mut self, now: Instant, round_trip: Option<Duration>) -> PublicationMetadata {
-        let bits = (self.bytes - self.bytes_at_tick) * 8 * 1_000 / TICK.as_millis() as u64;
-        self.bytes_at_tick = self.bytes;
-        // About the last two seconds.
-        self.bitrate = if self.bitrate == 0 { bits } else { (self.bitrate * 3 + bits) / 4 };
-        let said = (self.metadata.width, self.metadata.height);
-        let (video_width, video_height) = self.outlet.picture_size().unwrap_or(said);
-        PublicationMetadata {
-            vendor_name: self.metadata.encoder.clone(),
-            video_codec: if self.has_video { "H264" } else { "" },
-            audio_codec: self.audio_codec,
-            video_width,
-            video_height,
-            stream_time: now.saturating_duration_since(self.seat.since()),
-            packets: self.tags,
-            discarded: self.feed.broken(),
-            bitrate_bps: self.bitrate,
-            round_trip,
-            ..PublicationMetadata::default()
-        }
-    }
-}
-
-/// A key that can be one: the house slows down whoever has none.
-fn plain_key(key: &StreamKey) -> Option<PlainKey> {
-    let channel = match key.channel() {
-        Some(name) => Some(name.parse().ok()?),
-        None => None,
-    };
-    PlainKey::parse(channel, key.reveal())
 }
 
 /// Shows the key, then takes the channel. What will be sent is known only later; viewers are offered both.
@@ -383,23 +255,11 @@ fn goodbye(reason: EndReason) -> &'static str {
     }
 }
 
-enum LiveEvent {
-    Seat(SeatEvent),
-    Sound(OpusFrame),
-}
-
 /// Waits for the seat or for sound.
-async fn live_event(live: Option<&mut Live>) -> LiveEvent {
-    let Some(live) = live else { return pending().await };
-    let sound = async {
-        match &mut live.audio {
-            Some(audio) => audio.next().await,
-            None => pending().await,
-        }
-    };
-    tokio::select! {
-        event = live.seat.event() => LiveEvent::Seat(event),
-        frame = sound => LiveEvent::Sound(frame),
+async fn live_event(live: Option<&mut Publishing>) -> LiveEvent {
+    match live {
+        Some(publishing) => publishing.live.event().await,
+        None => pending().await,
     }
 }
 
@@ -431,8 +291,5 @@ async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 const READ: usize = 16 << 10;
-const MAX_DATAGRAM: usize = 2048;
-const MAX_BATCH: usize = 64;
-const TICK: Duration = Duration::from_millis(500);
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(1);

@@ -129,11 +129,6 @@ impl Refusal {
                 "ended_by_streamer",
                 "the streamer ended the stream; the channel is closed for a while",
             ),
-            EndReason::ForeignNetwork => Self::new(
-                StatusCode::FORBIDDEN,
-                "foreign_network",
-                "publishing is not allowed from this network",
-            ),
             EndReason::ServerShutdown => Self::shutting_down(),
             EndReason::RelayUnavailable => Self::unavailable(
                 "relay_unavailable",

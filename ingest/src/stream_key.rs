@@ -4,6 +4,8 @@ use std::fmt;
 
 use url::form_urlencoded;
 
+use crate::house::PlainKey;
+
 /// The key that a publisher brought, and the channel it named, if it did. `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StreamKey {
@@ -32,6 +34,19 @@ impl StreamKey {
             .or_else(|| path.pop().map(str::to_owned))
             .unwrap_or_default();
         Self { channel: path.last().map(|&channel| channel.to_owned()), key }
+    }
+
+    pub(crate) fn new(channel: Option<String>, key: String) -> Self {
+        Self { channel, key }
+    }
+
+    /// A key that can be one: the house slows down whoever has none.
+    pub(crate) fn plain(&self) -> Option<PlainKey> {
+        let channel = match self.channel() {
+            Some(name) => Some(name.parse().ok()?),
+            None => None,
+        };
+        PlainKey::parse(channel, self.reveal())
     }
 
     /// The channel that was named beside the key.

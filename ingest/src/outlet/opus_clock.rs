@@ -1,5 +1,5 @@
-//! Opus that publishers send themselves (Enhanced RTMP): packets are counted, the source's milliseconds only keep the
-//! count in place.
+//! Opus that publishers send themselves (Enhanced RTMP, SRT): packets are counted, the source's clock only keeps the count
+//! in place.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use heliograph_media::{ClockRate, opus};
 
 /// Where the packets of one track lie, in samples at 48 kHz.
 #[derive(Debug, Default)]
-pub(super) struct OpusClock {
+pub(crate) struct OpusClock {
     next: Option<u64>,
 }
 
 impl OpusClock {
     /// Where this packet lies; `None` when it is no Opus, or one too many.
-    pub(super) fn place(&mut self, at: Duration, packet: &[u8]) -> Option<u64> {
+    pub(crate) fn place(&mut self, at: Duration, packet: &[u8]) -> Option<u64> {
         let length = ClockRate::OPUS.ticks(opus::duration(packet)?);
         let due = ClockRate::OPUS.ticks(at);
         let place = match self.next {

@@ -1,0 +1,179 @@
+//! SRT publishers that nobody here has written (ffmpeg with libsrt), and strangers at their door.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use heliograph_tests::{
+    ffmpeg::{AAC, Ffmpeg, X264},
+    server::{Server, ServerPlan},
+    viewer::{ViewerReport, whep::WhepViewer, ws::WsViewer},
+};
+use tokio::net::UdpSocket;
+
+use crate::turn;
+
+const SOON: Duration = Duration::from_secs(15);
+/// 25 pictures a second.
+const FRAME_TICKS: u64 = 3600;
+
+fn url(server: &Server, rest: &str) -> String {
+    format!("srt://127.0.0.1:{}?{rest}", server.ports().srt())
+}
+
+/// Sound comes at its own pace: as long as the pictures, 20 ms each.
+fn check_sound(report: &ViewerReport) -> anyhow::Result<()> {
+    let (video, audio) = (report.video.span() as f64 / 90_000.0, report.audio.span() as f64 / 48_000.0);
+    ensure!((video - audio).abs() < 0.3, "{video} s of pictures, {audio} s of sound");
+    ensure!(report.audio.largest_step == 960, "a gap in the sound: {} samples", report.audio.largest_step);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ffmpeg_over_srt_is_watched_and_heard() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let key = server.channel(0).key_text.clone();
+    for (form, audio) in [
+        (format!("streamid={key}"), AAC),
+        // In an address, `#!::r=one,m=publish,s=KEY`.
+        (format!("streamid=%23!::r%3Done%2Cm%3Dpublish%2Cs%3D{key}&latency=60000"), "-c:a libopus -b:a 96k"),
+    ] {
+        let publisher = Ffmpeg::srt(&url(&server, &form), X264, audio)?;
+        server.wait_for_state("one", "live", SOON).await?;
+        let first = WsViewer::join(&server, "channel=one").await?;
+        let report = first.watch().more(75, SOON).await?;
+        report.check_complete(FRAME_TICKS)?;
+        check_sound(&report)?;
+        let second = WhepViewer::join(&server, "/whep/one").await?;
+        second.watch().more(25, SOON).await?;
+        publisher.finish().await?;
+        server.wait_for_state("one", "away", SOON).await?;
+    }
+    assert!(!server.log().contains("secretOf"), "the stream key is in the log");
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_srt_publisher_comes_back_to_the_same_viewers() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let url = url(&server, &format!("streamid={}", server.channel(0).key_text));
+    let publisher = Ffmpeg::srt(&url, X264, AAC)?;
+    server.wait_for_state("one", "live", SOON).await?;
+    let viewer = WsViewer::join(&server, "channel=one").await?;
+    viewer.watch().more(25, SOON).await?;
+    let killed = Instant::now();
+    publisher.kill().await?;
+    // UDP does not tell: silence does.
+    server.wait_for_state("one", "away", SOON).await?;
+    println!("srt: a killed publisher is missed after {:?}", killed.elapsed());
+    let publisher = Ffmpeg::srt(&url, X264, AAC)?;
+    let report = viewer.watch().more(50, SOON).await?;
+    assert_eq!(report.offers, 1, "the same peer connection");
+    for track in [&report.video, &report.audio] {
+        assert_eq!((track.ssrcs.len(), track.lost(), track.backwards), (1, 0, 0));
+    }
+    publisher.finish().await?;
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn srt_with_a_passphrase() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().flag("--srt-passphrase", "correct-horse").start().await?;
+    let key = server.channel(0).key_text.clone();
+    let url = |rest: &str| url(&server, &format!("streamid={key}{rest}"));
+    for wrong in ["", "&passphrase=battery-staple"] {
+        let refused = Ffmpeg::srt(&url(wrong), X264, AAC)?;
+        println!("srt: {}", refused.gives_up(SOON).await?.trim());
+    }
+    for length in ["", "&pbkeylen=32"] {
+        let publisher = Ffmpeg::srt(&url(&format!("&passphrase=correct-horse{length}")), X264, AAC)?;
+        server.wait_for_state("one", "live", SOON).await?;
+        let viewer = WsViewer::join(&server, "channel=one").await?;
+        viewer.watch().more(50, SOON).await?.check_complete(FRAME_TICKS)?;
+        publisher.finish().await?;
+        server.wait_for_state("one", "away", SOON).await?;
+    }
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_publish_over_srt_is_told_why() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().channels(&["one", "two"]).start().await?;
+    let key = server.channel(0).key_text.clone();
+    let other = server.channel(1).key_text.clone();
+    let publisher = Ffmpeg::srt(&url(&server, &format!("streamid={key}")), X264, AAC)?;
+    server.wait_for_state("one", "live", SOON).await?;
+    for (form, video, code) in [
+        ("streamid=1000-wrong".to_owned(), X264, "1401"),
+        (format!("streamid=two?key={key}"), X264, "1401"),
+        (format!("streamid={key}"), X264, "1409"),
+        (format!("streamid=read:{key}"), X264, "1405"),
+        (String::new(), X264, "1400"),
+        (format!("streamid={other}&passphrase=correct-horse"), X264, ""),
+        // Let in, then sent away.
+        (format!("streamid={other}"), "-c:v mpeg2video", ""),
+    ] {
+        let refused = Ffmpeg::srt(&url(&server, &form), video, AAC)?;
+        let said = refused.gives_up(SOON).await?;
+        println!("srt: {code} {}", said.trim());
+        assert!(said.contains(code), "{code}: {said}");
+    }
+    let log = server.log();
+    assert!(log.contains("H.264 only") && log.contains("MPEG-2 video"), "{log}");
+    server.wait_for_state("one", "live", SOON).await?;
+    publisher.finish().await?;
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_at_the_srt_door_do_not_disturb_the_broadcast() -> anyhow::Result<()> {
+    let _turn = turn::alone().await;
+    let mut server = ServerPlan::new().start().await?;
+    let publisher =
+        Ffmpeg::srt(&url(&server, &format!("streamid={}", server.channel(0).key_text)), X264, AAC)?;
+    server.wait_for_state("one", "live", SOON).await?;
+    let viewer = WsViewer::join(&server, "channel=one").await?;
+    viewer.watch().more(25, SOON).await?;
+    let resident = server.resident_kib()?;
+
+    // Junk, and handshakes that are nearly right, from many addresses.
+    let door = (Server::HOST, server.ports().srt());
+    let mut answers = 0_u32;
+    for _ in 0..100 {
+        let stranger = UdpSocket::bind((Server::HOST, 0)).await?;
+        for kind in 0..60_u8 {
+            let mut junk: Vec<u8> = (0..64 + usize::from(kind) * 20).map(|_| rand::random()).collect();
+            if kind % 3 != 0 {
+                junk[..2].copy_from_slice(&[0x80, 0]);
+                junk[16..20].copy_from_slice(&[0, 0, 0, 5]);
+                let shake = if kind % 3 == 1 { [0, 0, 0, 1] } else { [0xff; 4] };
+                junk[36..40].copy_from_slice(&shake);
+            }
+            stranger.send_to(&junk, door).await?;
+        }
+        // No cookie comes back to whoever asked for none.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let mut buffer = [0; 2048];
+        while let Ok((length, _)) = stranger.try_recv_from(&mut buffer) {
+            assert_eq!(length, 64, "no longer than the question");
+            answers += 1;
+        }
+    }
+    assert!(answers <= 100 * 20, "{answers} answers");
+
+    let report = viewer.watch().more(50, SOON).await?;
+    report.check_continuous(FRAME_TICKS)?;
+    let grown = server.resident_kib()?.saturating_sub(resident);
+    println!("srt: {grown} KiB more after 6000 datagrams of strangers, {answers} answers");
+    assert!(grown < 20 * 1024, "{grown} KiB more");
+    publisher.finish().await?;
+    server.check_health()?;
+    server.stop().await
+}

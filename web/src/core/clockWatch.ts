@@ -1,0 +1,76 @@
+import { ClockSync, type ClockOffset, EXCHANGE_EVERY_MS, EXCHANGES, ROUND_EVERY_MS } from "./clockSync";
+
+/** A server that is still there answers within this time; else the connection to it is dead and nobody has told us. */
+const SIGN_OF_LIFE_MS = 4_000;
+
+/** Asks the server for its clock: in rounds while somebody wants to know, or once, to see whether it is still there. */
+export class ClockWatch {
+  readonly #sync = new ClockSync();
+  readonly #nowMs: () => number;
+  #ask: ((clientUs: number) => void) | null = null;
+  #watchers = 0;
+  #roundTimer: ReturnType<typeof setTimeout> | undefined;
+  #lifeTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** How the server's clock stands against ours; null before it was measured. */
+  get offset(): ClockOffset | null {
+    return this.#sync.offset;
+  }
+
+  /** Keeps measuring until the returned function is called. */
+  readonly watch = (): (() => void) => {
+    this.#watchers += 1;
+    if (this.#watchers === 1) this.#measure();
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      this.#watchers -= 1;
+      if (this.#watchers === 0) clearTimeout(this.#roundTimer);
+    };
+  };
+
+  /** The way to ask, once it is open; null when it is gone, or where there is none. */
+  signaling(ask: ((clientUs: number) => void) | null): void {
+    clearTimeout(this.#roundTimer);
+    clearTimeout(this.#lifeTimer);
+    this.#ask = ask;
+    if (this.#watchers > 0) this.#measure();
+  }
+
+  answer(clientUs: number, serverUs: number): void {
+    clearTimeout(this.#lifeTimer);
+    this.#sync.answer(clientUs, serverUs, this.#nowMs());
+  }
+
+  /** Asks once, and calls `onSilence` when no answer comes. */
+  verify(onSilence: () => void): void {
+    if (!this.#ask) return;
+    this.#ask(this.#sync.ask(this.#nowMs()));
+    clearTimeout(this.#lifeTimer);
+    this.#lifeTimer = setTimeout(onSilence, SIGN_OF_LIFE_MS);
+  }
+
+  /** A round of exchanges, and the next one later. */
+  #measure(): void {
+    clearTimeout(this.#roundTimer);
+    if (!this.#ask) return;
+    this.#sync.begin();
+    let left = EXCHANGES;
+    const exchange = (): void => {
+      this.#ask?.(this.#sync.ask(this.#nowMs()));
+      left -= 1;
+      this.#roundTimer =
+        left > 0
+          ? setTimeout(exchange, EXCHANGE_EVERY_MS)
+          : setTimeout(() => {
+              this.#measure();
+            }, ROUND_EVERY_MS);
+    };
+    exchange();
+  }
+}
