@@ -28,6 +28,9 @@ impl StreamId {
     /// # Errors
     /// It wants something else than to publish, or says nothing.
     pub fn parse(text: &str) -> Result<Self, BadStreamId> {
+        // As it stands in an address, which not every caller decodes.
+        let decoded = text.strip_prefix("%23!").map(|rest| decode(&format!("#!{rest}")));
+        let text = decoded.as_deref().unwrap_or(text);
         let key = match text.strip_prefix("#!") {
             Some(rest) => guideline(rest.strip_prefix("::").ok_or(BadStreamId::Unreadable)?)?,
             None => plain(text)?,
@@ -110,6 +113,7 @@ mod tests {
             ("#!::r=studio,m=publish,u=me,s=7-secret", Some("studio"), "7-secret"),
             ("#!::h=host,t=stream,s=7-se%2Ccr=e+t,r=live/studio", Some("studio"), "7-se,cr=e+t"),
             ("#!::s=7-secret,m=publish", None, "7-secret"),
+            ("%23!::r%3Dstudio%2Cm%3Dpublish%2Cs%3D7-secret", Some("studio"), "7-secret"),
             ("#!::m=publish,r=7-secret", None, "7-secret"),
             ("#!::m=publish,r=studio/7-secret", Some("studio"), "7-secret"),
             ("#!::m=publish,r=live/7-secret", None, "7-secret"),
