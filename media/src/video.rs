@@ -189,3 +189,64 @@ pub fn picture(codec: Codec, payload: &[u8]) -> Option<Picture> {
     };
     Some(Picture { format, width, height })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::hex;
+
+    const ALL: [Codec; 5] = [Codec::H264, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1];
+
+    #[test]
+    fn key_pictures_say_what_they_are() {
+        let picture = |format, width, height| Some(Picture { format, width, height });
+        for (codec, payload, may_begin, expected) in [
+            (Codec::Vp8, "10 10 02 00 9d 01 2a 0005 d002", true, picture(VideoFormat::Vp8, 1280, 720)),
+            (Codec::Vp8, "10 11 02 00", false, None),
+            (
+                Codec::Vp9,
+                "8c 9234 82 49 83 42 00 4f f0 2c f0",
+                true,
+                picture(VideoFormat::Vp9 { profile: 0 }, 1280, 720),
+            ),
+            (Codec::H265, "26 01 af", true, None),
+            (Codec::H265, "02 01 af", false, None),
+            (Codec::H264, "65 88 80 01", true, None),
+            (Codec::H264, "61 9a 80 01", false, None),
+            (Codec::Opus, "fc", false, None),
+        ] {
+            let payload = hex(payload);
+            assert_eq!(look(codec, &payload).map(Look::may_begin), Ok(may_begin), "{codec} {payload:02x?}");
+            assert_eq!(super::picture(codec, &payload), expected, "{codec} {payload:02x?}");
+        }
+        for codec in ALL {
+            assert_eq!(look(codec, &[]), Err(BadPayload(codec)));
+            assert_eq!(VideoFormat::usual(codec).map(VideoFormat::codec), Some(codec));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_judged_alike(
+            head in proptest::collection::vec(prop_oneof![Just(0x10_u8), Just(0x08), Just(0x0a), any::<u8>()], 0..4),
+            tail in proptest::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let data = [head, tail].concat();
+            for codec in ALL {
+                let look = look(codec, &data);
+                if let Some(picture) = picture(codec, &data) {
+                    prop_assert!(picture.width > 0 && picture.height > 0);
+                    prop_assert_eq!(picture.format.codec(), codec);
+                    prop_assert!(look.is_ok());
+                }
+                if let (Ok(look), Codec::Vp8 | Codec::Vp9 | Codec::Av1) = (look, codec) {
+                    prop_assert_eq!(look.sequence_parameters, look.key_picture);
+                    prop_assert_eq!(look.picture_parameters, look.key_picture);
+                    prop_assert!(look.opens || !look.key_picture);
+                }
+            }
+        }
+    }
+}
