@@ -26,7 +26,11 @@ const UNSTEADY_PERCENT: usize = 20;
 impl Rhythm {
     /// A picture begins. `timestamp` in nanoseconds of the stream.
     pub(super) fn picture(&mut self, timestamp: u64, arrival: Instant, keyframe: bool) {
-        if keyframe && let Some(before) = self.keyframe.replace(timestamp) {
+        // Encoders send parameter sets in packets of their own: the same keyframe, told more than once.
+        if keyframe
+            && self.keyframe != Some(timestamp)
+            && let Some(before) = self.keyframe.replace(timestamp)
+        {
             self.keyframe_interval = timestamp.checked_sub(before).map(Duration::from_nanos);
         }
         self.drift.picture(timestamp, arrival);
@@ -147,6 +151,9 @@ mod tests {
         play.pictures(61, 60, 0, |_| 33_333);
         let interval = play.rhythm.keyframe_interval();
         assert_eq!(interval.map(|interval| interval.as_millis()), Some(1999));
+        // Its parameter sets came in packets of their own.
+        play.rhythm.picture(play.timestamp, play.arrival, true);
+        assert_eq!(play.rhythm.keyframe_interval(), interval);
     }
 
     #[test]
