@@ -61,7 +61,7 @@ pub(crate) fn listener(settings: &Settings) -> Result<Option<(u16, TcpListener)>
         Port::Asked(port) => listen(port).map(Some),
         Port::Usual(port) => Ok(listen(port)
             .inspect_err(|error| {
-                warn!("no WHIP: {error:#}; --whip-http-port sets another port, or 0 for none")
+                warn!("no WHIP: {error:#}; --whip-http-port sets another port, or 0 for none");
             })
             .ok()),
     }

@@ -67,8 +67,11 @@ pub fn probe(payload: &[u8]) -> Option<Probe> {
     }
 }
 
+/// Width and height in pixels.
+type Size = (u32, u32);
+
 /// The scalability structure (section 4.2.1): the size of the highest spatial layer, if it is given, and what follows.
-fn scalability(data: &[u8]) -> Option<(Option<(u32, u32)>, &[u8])> {
+fn scalability(data: &[u8]) -> Option<(Option<Size>, &[u8])> {
     let (&head, mut rest) = data.split_first()?;
     let layers = usize::from(head >> 5) + 1;
     let mut size = None;
@@ -145,7 +148,7 @@ mod tests {
             // With the scalability structure of one layer: size, and a group of one picture with one reference.
             (format!("8a 9234 18 0500 02d0 01 04 01 {frame}"), Some(key)),
             // Flexible, predicted from two.
-            (format!("d8 9234 03 02 86 00"), Some(start)),
+            ("d8 9234 03 02 86 00".to_owned(), Some(start)),
             ("d8 9234 03 03 03 86 00".to_owned(), None),
             ("c8 9234 86 00".to_owned(), Some(start)),
             ("80 9234 86 00".to_owned(), Some(Probe::default())),

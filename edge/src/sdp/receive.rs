@@ -118,7 +118,7 @@ fn choose(kind: MediaKind, section: &Section) -> Option<Chosen<'_>> {
     let (codec, format) = match kind {
         MediaKind::Audio => (Codec::Opus, formats().find(|format| format.is_opus())?),
         MediaKind::Video => {
-            h264(formats()).map(|format| (Codec::H264, format)).or_else(|| other(formats()))?
+            h264(&formats()).map(|format| (Codec::H264, format)).or_else(|| other(formats()))?
         }
     };
     let rtx = section.formats.iter().find(|rtx| rtx.retransmits() == Some(format.payload_type));
@@ -131,7 +131,7 @@ fn choose(kind: MediaKind, section: &Section) -> Option<Chosen<'_>> {
 }
 
 /// The publisher's first with packetization mode 1; mode 0 is a part of it, so it will do as well.
-fn h264<'a>(formats: impl Iterator<Item = &'a Format> + Clone) -> Option<&'a Format> {
+fn h264<'a>(formats: &(impl Iterator<Item = &'a Format> + Clone)) -> Option<&'a Format> {
     let find = |mode| {
         let is = |format: &&Format| format.h264().is_some_and(|h264| h264.packetization_mode == mode);
         formats.clone().find(is)

@@ -171,7 +171,6 @@ impl Conclusion {
             cookie: head.u32(COOKIE),
             latency: Duration::ZERO,
             own_latency: Duration::ZERO,
-            #[expect(clippy::cast_possible_truncation, reason = "the upper half")]
             key_size: ((head.u32(ENCRYPTION_AND_EXTENSIONS) >> 16) as u16).checked_mul(8)?,
             key_material: None,
             stream_id: None,

@@ -1,4 +1,4 @@
-//! Opus in transport streams: each packet behind a control header (ETSI TS 102 366 style, as ffmpeg writes it).
+//! Opus in transport streams: each packet behind a control header, as ffmpeg writes it.
 
 use std::time::Duration;
 

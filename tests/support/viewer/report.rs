@@ -82,7 +82,7 @@ impl TrackReport {
         match self.seqs {
             None => {
                 self.first_at = Some(packet.at);
-                self.first_nal = match &packet.payload[..] {
+                self.first_nal = match packet.payload {
                     // The first one of an aggregation.
                     [stap_a, _, _, first, ..] if stap_a & 0x1f == 24 => first & 0x1f,
                     [first, ..] => first & 0x1f,
