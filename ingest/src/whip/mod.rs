@@ -2,11 +2,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`http`] | the requests: who may publish, offers and answers, candidates, ends |
-//! | [`sessions`] | one task for each publisher, and how requests find it |
-//! | [`port`] | the UDP port that all publishers send to, and whose a datagram is |
-//! | [`peer`] | one publisher's ICE, DTLS and SRTP; sans-IO |
-//! | [`reception`] | one publisher's media; sans-IO |
+//! | `http` | the requests: who may publish, offers and answers, candidates, ends |
+//! | `sessions` | one task for each publisher, and how requests find it |
+//! | `port` | the UDP port that all publishers send to, and whose a datagram is |
+//! | `peer` | one publisher's ICE, DTLS and SRTP; sans-IO |
+//! | `reception` | one publisher's media; sans-IO |
 //!
 //! The program mounts [`WhipDoor::router`] on a listener of its own choice.
 

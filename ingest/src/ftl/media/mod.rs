@@ -6,9 +6,9 @@
 //! - Only the address of the control connection counts, from one source port at a time.
 //! - Pings go back byte for byte; the speed test's junk goes nowhere (see `speed_test`).
 //! - Audio before the first video packet is the speed test too; video begins with a parameter set or a keyframe.
-//! - Each track is put into order, gaps are asked for, and later packets are held for them a while (see [`uplink`](crate::uplink)).
+//! - Each track is put into order, gaps are asked for, and later packets are held for them a while (see `ingest/src/uplink`).
 //! - What goes on to the relay is plain RTP with a fresh SSRC per track and session, and sender reports that tell how
-//!   the two belong together (see [`uplink`](crate::uplink)).
+//!   the two belong together (see `ingest/src/uplink`).
 
 mod datagram;
 mod health;
