@@ -1,6 +1,6 @@
 //! The streamer's desk, as far as the server goes: `/studio/api/`.
 //!
-//! A streamer shows the key of the channel once and gets a cookie for it ([`sessions`]). From then on the desk tells how the
+//! A streamer shows the key of the channel once and gets a cookie for it (`sessions`). From then on the desk tells how the
 //! stream is doing ([`messages::Desk`]), also as events, and takes the few orders there are: another title, sound
 //! off, end. The crate knows the relay, and publishers only through [`Publishers`].
 
