@@ -26,7 +26,7 @@ function check(row) {
   assert.ok(row.settleMs < bounds.settleMs.nonsense, `${row.name}: settled after ${row.settleMs} ms`);
 }
 
-describe("a broadcast in a real browser", { timeout: 280_000 }, () => {
+describe("a broadcast in a real browser", { timeout: 420_000 }, () => {
   let browser;
   let server;
   let paths;

@@ -18,7 +18,7 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const SMALL = { width: 640, height: 360, bitrate: 600, interleave: true };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
-describe("the page", { timeout: 280_000 }, () => {
+describe("the page", { timeout: 420_000 }, () => {
   let browser;
   let server;
   let paths;
