@@ -70,7 +70,11 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
 
 fn medium(track: &TrackSnapshot) -> Medium {
     Medium {
-        codec: track.codec.to_string().to_lowercase(),
+        // The same word as in `/streams`.
+        codec: match serde_json::to_value(track.codec) {
+            Ok(serde_json::Value::String(word)) => word,
+            _ => track.codec.to_string(),
+        },
         bitrate_bps: track.bitrate_bps,
         width: track.width,
         height: track.height,
