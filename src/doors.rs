@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
 use heliograph_signaling::ConnectionAddresses;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -169,6 +171,26 @@ async fn http(
         _ = closing.wait_for(|&closing| closing) => connection.as_mut().graceful_shutdown(),
     }
     connection.await.map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// Puts who asks, and under which address of ours, into each request's extensions as `introduce` says it; seen through
+/// trusted reverse proxies. For routers that do not know signaling's types.
+pub(crate) fn introduced<T: Clone + Send + Sync + 'static>(
+    router: Router,
+    trusted_proxies: &[IpAddr],
+    introduce: fn(ConnectionAddresses, IpAddr, Option<IpAddr>) -> T,
+) -> Router {
+    let trusted: Arc<[IpAddr]> = trusted_proxies.into();
+    router.layer(middleware::from_fn(move |mut request: Request, next: Next| {
+        let trusted = Arc::clone(&trusted);
+        async move {
+            if let Some(ends) = request.extensions().get::<ConnectionAddresses>().copied() {
+                let (ip, local) = ends.person(&trusted, request.headers());
+                request.extensions_mut().insert(introduce(ends, ip, local));
+            }
+            next.run(request).await
+        }
+    }))
 }
 
 /// An IPv4 peer of a dual-stack socket, as the IPv4 address it is.

@@ -1,21 +1,19 @@
 //! Joins the streamer's desk with the house of the publishers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use heliograph_ingest::auth::EndReason;
 use heliograph_ingest::house::{House, PlainKey};
 use heliograph_media::Bitrate;
 use heliograph_relay::{ChannelName, Relay};
-use heliograph_signaling::ConnectionAddresses;
 use heliograph_studio::messages::{Doors, Uplink};
 use heliograph_studio::{NotLetIn, Publishers, RemoteAddress, StudioSettings};
 
+use crate::doors::introduced;
 use crate::settings::Settings;
 
 struct Behind(Arc<House>);
@@ -34,7 +32,7 @@ impl Publishers for Behind {
     }
 
     fn uplink(&self, channel: &ChannelName) -> Option<Uplink> {
-        let publisher = self.0.snapshot().into_iter().find(|publisher| publisher.channel == *channel)?;
+        let publisher = self.0.publisher(channel)?;
         let figures = publisher.metadata;
         Some(Uplink {
             door: publisher.door.to_string(),
@@ -63,19 +61,8 @@ impl Publishers for Behind {
 
 /// `/studio/api`. `doors` are those that publishers can come in by.
 pub(crate) fn router(house: &Arc<House>, relay: &Relay, settings: &Settings, doors: Doors) -> Router {
-    let trusted: Arc<[IpAddr]> = settings.trusted_proxies.clone().into();
     let desk = StudioSettings { tls: settings.tls.is_some(), doors };
     let publishers = Arc::new(Behind(Arc::clone(house)));
-    heliograph_studio::router(publishers, Arc::new(relay.clone()), desk).layer(middleware::from_fn(
-        move |mut request: Request, next: Next| {
-            let trusted = Arc::clone(&trusted);
-            async move {
-                if let Some(ends) = request.extensions().get::<ConnectionAddresses>().copied() {
-                    let (ip, _) = ends.person(&trusted, request.headers());
-                    request.extensions_mut().insert(RemoteAddress(ip));
-                }
-                next.run(request).await
-            }
-        },
-    ))
+    let router = heliograph_studio::router(publishers, Arc::new(relay.clone()), desk);
+    introduced(router, &settings.trusted_proxies, |_, ip, _| RemoteAddress(ip))
 }

@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
 use heliograph_ingest::house::House;
 use heliograph_ingest::whip::{Caller, WhipDoor, WhipSettings};
 use heliograph_relay::{AnnouncedAddress, PublicPortSettings};
-use heliograph_signaling::ConnectionAddresses;
 use tokio::net::TcpListener;
 use tracing::warn;
 
@@ -69,17 +66,9 @@ pub(crate) fn listener(settings: &Settings) -> Result<Option<(u16, TcpListener)>
 
 /// The requests, each with the address of who is behind it.
 pub(crate) fn router(door: &WhipDoor, settings: &Settings) -> Router {
-    let trusted: Arc<[std::net::IpAddr]> = settings.trusted_proxies.clone().into();
-    door.router().layer(middleware::from_fn(move |mut request: Request, next: Next| {
-        let trusted = Arc::clone(&trusted);
-        async move {
-            if let Some(ends) = request.extensions().get::<ConnectionAddresses>().copied() {
-                let (ip, local) = ends.person(&trusted, request.headers());
-                // Behind a proxy the port is the proxy's, and says nothing.
-                let port = if local.is_some() { ends.remote.port() } else { 0 };
-                request.extensions_mut().insert(Caller { remote: SocketAddr::new(ip, port), local });
-            }
-            next.run(request).await
-        }
-    }))
+    doors::introduced(door.router(), &settings.trusted_proxies, |ends, ip, local| {
+        // Behind a proxy the port is the proxy's, and says nothing.
+        let port = if local.is_some() { ends.remote.port() } else { 0 };
+        Caller { remote: SocketAddr::new(ip, port), local }
+    })
 }

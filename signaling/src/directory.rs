@@ -187,7 +187,7 @@ fn track(track: &TrackSnapshot) -> TrackEntry {
             MediaKind::Video => TrackKind::Video,
             MediaKind::Audio => TrackKind::Audio,
         },
-        codec: codec_name(track.codec),
+        codec: track.codec.word().to_owned(),
         profile: track
             .profile_level_id
             .map(|[profile, constraints, level]| format!("{profile:02x}{constraints:02x}{level:02x}")),
@@ -196,13 +196,5 @@ fn track(track: &TrackSnapshot) -> TrackEntry {
         fps: track.fps.filter(|fps| fps.is_finite()),
         keyframe_interval_ms: track.keyframe_interval_ms,
         bitrate_bps: track.bitrate_bps,
-    }
-}
-
-/// The codec's lower-case word, the same as in the allocation API.
-fn codec_name(codec: heliograph_media::Codec) -> String {
-    match serde_json::to_value(codec) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => codec.to_string().to_lowercase(),
     }
 }

@@ -70,11 +70,7 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
 
 fn medium(track: &TrackSnapshot) -> Medium {
     Medium {
-        // The same word as in `/streams`.
-        codec: match serde_json::to_value(track.codec) {
-            Ok(serde_json::Value::String(word)) => word,
-            _ => track.codec.to_string(),
-        },
+        codec: track.codec.word().to_owned(),
         bitrate_bps: track.bitrate_bps,
         width: track.width,
         height: track.height,

@@ -158,6 +158,11 @@ impl<L: Clone, S: SessionHandle> Channels<L, S> {
         self.channels.get(name).map(|channel| channel.gate.clone()).unwrap_or_default()
     }
 
+    /// Who holds the channel.
+    pub(super) fn holder(&self, name: &ChannelName) -> Option<&S> {
+        Some(&self.channels.get(name)?.holder.as_ref()?.handle)
+    }
+
     /// Every holder.
     pub(super) fn holders(&self) -> impl Iterator<Item = (&ChannelName, &S)> {
         self.channels.iter().filter_map(|(name, channel)| Some((name, &channel.holder.as_ref()?.handle)))

@@ -186,6 +186,13 @@ impl House {
         handles.iter().filter_map(Handle::snapshot).collect()
     }
 
+    /// Who publishes on the channel, and how it goes; at most a second old.
+    #[must_use]
+    pub fn publisher(&self, channel: &ChannelName) -> Option<PublisherSnapshot> {
+        let handle = self.channels().holder(channel).cloned();
+        handle?.snapshot()
+    }
+
     /// What the channel may send, if there is a limit.
     #[must_use]
     pub fn bitrate_limit(&self, channel: &ChannelName) -> Option<Bitrate> {
@@ -194,8 +201,7 @@ impl House {
 
     /// Ends whoever publishes on the channel, with this reason. False when nobody does.
     pub fn end(&self, channel: &ChannelName, reason: EndReason) -> bool {
-        let channels = self.channels();
-        channels.holders().any(|(name, handle)| name == channel && handle.order(reason))
+        self.channels().holder(channel).is_some_and(|handle| handle.order(reason))
     }
 
     /// Ends whoever publishes on the channel ([`EndReason::EndedByStreamer`]) and keeps the channel closed for so long,

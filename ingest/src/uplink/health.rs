@@ -7,6 +7,8 @@ use std::{
 
 use heliograph_media::{Bitrate, ClockRate};
 
+use super::reorder::ReorderCounts;
+
 /// How one medium is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TrackHealth {
@@ -30,20 +32,62 @@ pub struct TrackHealth {
     pub bitrate: Bitrate,
 }
 
+/// Counts what arrives of one medium.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    jitter: Jitter,
+    meter: RateMeter,
+    packets: u64,
+    bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn new(rate: ClockRate) -> Self {
+        Self { jitter: Jitter::new(rate), meter: RateMeter::default(), packets: 0, bytes: 0 }
+    }
+
+    /// A packet was taken, of so many bytes with its header.
+    pub(crate) fn on_packet(&mut self, now: Instant, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+        self.meter.on_bytes(now, bytes);
+    }
+
+    /// A packet came in its turn: what that says about jitter.
+    pub(crate) fn on_timestamp(&mut self, now: Instant, timestamp: u32) {
+        self.jitter.on_packet(now, timestamp);
+    }
+
+    /// With what [`Reorder`](super::reorder::Reorder) counted.
+    pub(crate) fn health(&self, now: Instant, counts: ReorderCounts) -> TrackHealth {
+        TrackHealth {
+            packets: self.packets,
+            bytes: self.bytes,
+            lost: counts.lost,
+            recovered: counts.recovered,
+            late: counts.late,
+            duplicates: counts.duplicates,
+            nacks: counts.asked,
+            jitter: self.jitter.get(),
+            bitrate: self.meter.get(now),
+        }
+    }
+}
+
 /// Interarrival jitter, RFC 3550 appendix A.8.
 #[derive(Debug)]
-pub(crate) struct Jitter {
+struct Jitter {
     rate: ClockRate,
     last: Option<(Instant, u32)>,
     ticks: f64,
 }
 
 impl Jitter {
-    pub(crate) fn new(rate: ClockRate) -> Self {
+    fn new(rate: ClockRate) -> Self {
         Self { rate, last: None, ticks: 0.0 }
     }
 
-    pub(crate) fn on_packet(&mut self, now: Instant, timestamp: u32) {
+    fn on_packet(&mut self, now: Instant, timestamp: u32) {
         if let Some((before, then)) = self.last.replace((now, timestamp)) {
             let arrival = now.saturating_duration_since(before).as_secs_f64() * f64::from(self.rate.get());
             let sent = f64::from(timestamp.wrapping_sub(then).cast_signed());
@@ -51,20 +95,20 @@ impl Jitter {
         }
     }
 
-    pub(crate) fn get(&self) -> Duration {
+    fn get(&self) -> Duration {
         Duration::try_from_secs_f64(self.ticks / f64::from(self.rate.get())).unwrap_or_default()
     }
 }
 
 /// Bytes of the last seconds.
 #[derive(Debug, Default)]
-pub(crate) struct RateMeter {
+struct RateMeter {
     /// Beginning of each slot, and bytes in it.
     slots: VecDeque<(Instant, u64)>,
 }
 
 impl RateMeter {
-    pub(crate) fn on_bytes(&mut self, now: Instant, bytes: usize) {
+    fn on_bytes(&mut self, now: Instant, bytes: usize) {
         match self.slots.back_mut() {
             Some((begun, sum)) if now.saturating_duration_since(*begun) < SLOT => *sum += bytes as u64,
             _ => {
@@ -76,7 +120,7 @@ impl RateMeter {
         }
     }
 
-    pub(crate) fn get(&self, now: Instant) -> Bitrate {
+    fn get(&self, now: Instant) -> Bitrate {
         let window = SLOT * u32::try_from(SLOTS).expect("a handful");
         let recent = self.slots.iter().filter(|(begun, _)| now.saturating_duration_since(*begun) <= window);
         let (mut first, mut sum) = (None, 0);

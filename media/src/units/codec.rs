@@ -51,6 +51,19 @@ impl Codec {
         }
     }
 
+    /// The word that programs know it by, the same as in its serialised form: `h264`, `opus`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+            Self::Vp8 => "vp8",
+            Self::Vp9 => "vp9",
+            Self::Av1 => "av1",
+            Self::Opus => "opus",
+        }
+    }
+
     /// The clock of its RTP timestamps.
     #[must_use]
     pub const fn clock_rate(self) -> ClockRate {

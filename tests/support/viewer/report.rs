@@ -206,6 +206,14 @@ impl ViewerReport {
         self.check_continuous(ticks_per_frame)
     }
 
+    /// Fails unless sound keeps its own pace: as long as the pictures, 20 ms each, without a gap.
+    pub fn check_sound(&self) -> anyhow::Result<()> {
+        let (video, audio) = (self.video.span() as f64 / 90_000.0, self.audio.span() as f64 / 48_000.0);
+        ensure!((video - audio).abs() < 0.3, "{video} s of pictures, {audio} s of sound");
+        ensure!(self.audio.largest_step == 960, "a gap in the sound: {} samples", self.audio.largest_step);
+        Ok(())
+    }
+
     /// Fails unless everything since the first packet came, in order, on one SSRC per track, with every picture
     /// of a clip of the given frame time in ticks.
     pub fn check_continuous(&self, ticks_per_frame: u64) -> anyhow::Result<()> {

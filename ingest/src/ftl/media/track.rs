@@ -12,7 +12,7 @@ use crate::{
     ftl::control::AnnouncedTrack,
     uplink::{
         TrackHealth,
-        health::{Jitter, RateMeter},
+        health::Tally,
         reorder::{Arrival, Patience, Reorder},
         sync::TrackClock,
     },
@@ -30,10 +30,7 @@ pub(super) struct Track {
     pub(super) clock: TrackClock,
     /// Something went out under the present `ssrc`.
     pub(super) begun: bool,
-    jitter: Jitter,
-    meter: RateMeter,
-    packets: u64,
-    bytes: u64,
+    tally: Tally,
 }
 
 /// A packet as it will go to the relay, but for the SSRC.
@@ -71,10 +68,7 @@ impl Track {
             reorder: Reorder::counting_from_zero(),
             clock: TrackClock::new(rate),
             begun: false,
-            jitter: Jitter::new(rate),
-            meter: RateMeter::default(),
-            packets: 0,
-            bytes: 0,
+            tally: Tally::new(rate),
         }
     }
 
@@ -87,10 +81,8 @@ impl Track {
     ) -> Arrival {
         let arrival = self.reorder.on_packet(now, header.seq, Packet::new(header, datagram), patience);
         if matches!(arrival, Arrival::Taken { .. } | Arrival::Restarted) {
-            self.packets += 1;
-            self.bytes += datagram.len() as u64;
-            self.meter.on_bytes(now, datagram.len());
-            self.jitter.on_packet(now, header.timestamp);
+            self.tally.on_packet(now, datagram.len());
+            self.tally.on_timestamp(now, header.timestamp);
         }
         arrival
     }
@@ -108,17 +100,6 @@ impl Track {
     }
 
     pub(super) fn health(&self, now: Instant) -> TrackHealth {
-        let counts = self.reorder.counts();
-        TrackHealth {
-            packets: self.packets,
-            bytes: self.bytes,
-            lost: counts.lost,
-            recovered: counts.recovered,
-            late: counts.late,
-            duplicates: counts.duplicates,
-            nacks: counts.asked,
-            jitter: self.jitter.get(),
-            bitrate: self.meter.get(now),
-        }
+        self.tally.health(now, self.reorder.counts())
     }
 }

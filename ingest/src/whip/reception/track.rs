@@ -12,7 +12,7 @@ use heliograph_media::{
 use super::numbering::Numbering;
 use crate::uplink::{
     TrackHealth,
-    health::{Jitter, RateMeter},
+    health::Tally,
     reorder::{Arrival, Patience, Reorder},
     sync::TrackClock,
 };
@@ -35,10 +35,7 @@ pub(super) struct Track {
     /// Something went out under the present `ssrc`.
     pub(super) begun: bool,
     last_packet: Instant,
-    jitter: Jitter,
-    meter: RateMeter,
-    packets: u64,
-    bytes: u64,
+    tally: Tally,
 }
 
 /// A packet on its way to the relay.
@@ -76,10 +73,7 @@ impl Track {
             counts: None,
             begun: false,
             last_packet: now,
-            jitter: Jitter::new(rate),
-            meter: RateMeter::default(),
-            packets: 0,
-            bytes: 0,
+            tally: Tally::new(rate),
         }
     }
 
@@ -128,7 +122,7 @@ impl Track {
             (arrival, self.reorder.highest())
         {
             self.last_packet = now;
-            self.jitter.on_packet(now, header.timestamp);
+            self.tally.on_timestamp(now, header.timestamp);
             let number = header.seq.nearest_to(highest).unwrap_or(highest);
             let (ssrc, rate) = (header.ssrc, self.agreed.codec.clock_rate());
             let counts = self.counts.get_or_insert_with(|| ReportCounts::new(now, ssrc, rate, number));
@@ -165,25 +159,12 @@ impl Track {
     }
 
     pub(super) fn health(&self, now: Instant) -> TrackHealth {
-        let counts = self.reorder.counts();
-        TrackHealth {
-            packets: self.packets,
-            bytes: self.bytes,
-            lost: counts.lost,
-            recovered: counts.recovered,
-            late: counts.late,
-            duplicates: counts.duplicates,
-            nacks: counts.asked,
-            jitter: self.jitter.get(),
-            bitrate: self.meter.get(now),
-        }
+        self.tally.health(now, self.reorder.counts())
     }
 
     fn count(&mut self, now: Instant, bytes: usize, arrival: Arrival) {
         if matches!(arrival, Arrival::Taken { .. } | Arrival::Restarted) {
-            self.packets += 1;
-            self.bytes += bytes as u64;
-            self.meter.on_bytes(now, bytes);
+            self.tally.on_packet(now, bytes);
         }
     }
 }
