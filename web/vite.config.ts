@@ -7,7 +7,7 @@ const server = process.env["HELIOGRAPH_URL"] ?? "http://localhost:8080";
 
 /**
  * The entry script is tiny on purpose: it opens the connection to the server before React is even parsed.
- * This lets the browser fetch the rest of the page at the same time instead of after it.
+ * This lets the browser fetch the rest of the page at the same time instead of after it, but not compile it yet.
  */
 function preloadPage(): Plugin {
   return {
@@ -21,7 +21,7 @@ function preloadPage(): Plugin {
             ? [
                 {
                   tag: "link",
-                  attrs: { rel: "modulepreload", crossorigin: true, href: `/${part.fileName}` },
+                  attrs: { rel: "preload", as: "script", crossorigin: true, href: `/${part.fileName}` },
                   injectTo: "head" as const,
                 },
               ]

@@ -25,8 +25,10 @@ export function figuresOf(seen, publisher) {
   const last = delays.at(-1)?.at ?? 0;
   const steady = median(delays.filter((delay) => delay.at > last - 1500).map((delay) => delay.ms));
   const first = seen.frames[0]?.at ?? Number.NaN;
-  // Settled: from then on nearly every picture is within 20 ms of the steady state.
-  const off = delays.filter((delay) => Math.abs(delay.ms - steady) > 20 && delay.at - first < 6000);
+  // Settled: from then on the delay is within 20 ms of the steady state. A screen shows pictures every 17 ms, so each
+  // of them by itself comes up to one or two of those sooner or later: the delay is the median of five.
+  const level = delays.map(({ at }, index) => ({ at, ms: median(delays.slice(Math.max(0, index - 2), index + 3).map((delay) => delay.ms)) }));
+  const off = level.filter((delay) => Math.abs(delay.ms - steady) > 20 && delay.at - first < 6000);
   const strays = Math.ceil(delays.length * 0.02);
   const settledAt = off.length > strays ? off.at(-1 - strays).at : first;
   const numbers = stamped.map((frame) => frame.stamp.number);

@@ -2,6 +2,7 @@ import { PLAIN_SITE, type Site } from "./branding";
 import { type Choices, rememberedChoices } from "./choices";
 import { type Endpoints, loadEndpoints } from "./config";
 import { debugHandle } from "./debugHandle";
+import { EarlyVideos } from "./earlyVideo";
 import { Observable } from "./observable";
 import { forcedSignaling, parseRoute, routeTargets } from "./route";
 import { SessionKeeper } from "./sessionKeeper";
@@ -17,6 +18,7 @@ export interface Heliograph {
   readonly streams: StreamsClient;
   readonly choices: Choices;
   readonly endpoints: Promise<Endpoints>;
+  readonly videos: EarlyVideos;
   /** What the operator has made of the page; known as soon as the server has told. */
   readonly site: Observable<Site>;
 }
@@ -77,7 +79,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
     if (event.persisted) keeper.resume();
   });
   Object.defineProperty(window, "heliograph", { value: debugHandle(keeper), configurable: true });
-  return { keeper, streams, choices, endpoints, site };
+  return { keeper, streams, choices, endpoints, site, videos: new EarlyVideos(window.document) };
 }
 
 function presenceOf(streams: StreamsClient, target: Target): Presence {

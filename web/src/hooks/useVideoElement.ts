@@ -84,7 +84,9 @@ export function useVideoElement(ref: RefObject<HTMLVideoElement | null>, wishes:
   useLayoutEffect(() => {
     const video = ref.current;
     if (!video) return;
-    video.srcObject = stream;
+    // What plays already goes on.
+    const early = video.srcObject === stream;
+    if (!early) video.srcObject = stream;
     if (!stream) return;
     let over = false;
     const seen = (): void => {
@@ -93,7 +95,8 @@ export function useVideoElement(ref: RefObject<HTMLVideoElement | null>, wishes:
       onPicture(stream);
     };
     // Missing in old browsers; the session then notices pictures by its figures.
-    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(seen);
+    if (early && video.videoWidth > 0) seen();
+    else if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(seen);
     if (!stopped.current) play();
     return () => {
       over = true;

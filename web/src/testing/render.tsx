@@ -2,6 +2,7 @@ import { render, type RenderResult } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { PLAIN_SITE, type Site } from "../core/branding";
 import { type Choices, rememberedChoices } from "../core/choices";
+import { EarlyVideos } from "../core/earlyVideo";
 import { Observable } from "../core/observable";
 import { SessionKeeper } from "../core/sessionKeeper";
 import { StreamsClient } from "../core/streamsClient";
@@ -46,7 +47,7 @@ export function renderPage(children: ReactNode, streams: readonly StreamEntry[] 
       return events as unknown as EventSource;
     },
   });
-  const page = render(<HeliographContext value={{ keeper, streams: client, choices, endpoints: Promise.resolve(ENDPOINTS), site }}>{children}</HeliographContext>);
+  const page = render(<HeliographContext value={{ keeper, streams: client, choices, endpoints: Promise.resolve(ENDPOINTS), site, videos: new EarlyVideos(document) }}>{children}</HeliographContext>);
   return { page, sessions, choices, site };
 }
 

@@ -7,6 +7,7 @@ import { useMediaSession } from "../../hooks/useMediaSession";
 import { usePictureInPicture } from "../../hooks/usePictureInPicture";
 import { usePlayerReport, type PlayerReport } from "../../hooks/usePlayerReport";
 import { usePointerRest } from "../../hooks/usePointerRest";
+import { useScreen } from "../../hooks/useScreen";
 import { useShortcuts } from "../../hooks/useShortcuts";
 import { useSite } from "../../hooks/useSite";
 import { useStrings } from "../../hooks/useStrings";
@@ -66,7 +67,8 @@ export function Player({
   const { choices } = useHeliograph();
   const { state, stream, viewers } = snapshot;
   const frame = useRef<HTMLElement>(null);
-  const element = useRef<HTMLVideoElement>(null);
+  const screen = useRef<HTMLDivElement>(null);
+  const element = useScreen(screen, session.target);
   const video = useVideoElement(element, {
     stream,
     volume: choices.volume,
@@ -140,7 +142,7 @@ export function Player({
       data-resting={playing && resting}
       data-figures={figuresOpen}
     >
-      <video ref={element} className={styles["video"]} muted playsInline />
+      <div ref={screen} className={styles["screen"]} />
       {withLogo && site.logo && usable && <BrandLogo logo={site.logo} site={site.title ?? strings.name} />}
       <PlayerOverlay
         state={state}
