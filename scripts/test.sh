@@ -28,7 +28,7 @@ built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
 export HELIOGRAPH_BIN=$built/heliograph PATTERN_PUBLISHER_BIN=$built/pattern-publisher
 export LINK_EMULATOR_BIN=$built/link-emulator
 step "rust: tests" cargo test --workspace --locked
-step "fuzz targets" fuzz/build
+step "fuzz targets" env FUZZ_PROFILE=quick fuzz/build
 step "browser: install" node_modules tests/browser
 step "browser tests" in_folder tests/browser npm test --silent
 echo "everything passed in $SECONDS s"

@@ -6,13 +6,13 @@ use std::{
 };
 
 use heliograph_audio::OpusFrame;
-use heliograph_media::NtpTime;
+use heliograph_media::{ClockRate, NtpTime};
 use rand::RngExt as _;
 
 use crate::{
     auth::{EndReason, PublicationMetadata},
     house::{Seat, SeatEvent},
-    outlet::{OpusClock, Outlet, Picture},
+    outlet::{OpusClock, Outlet, Pace, Picture, Waiting},
     transcode::AudioThread,
 };
 
@@ -31,6 +31,10 @@ pub enum BFrames {
 pub(crate) struct Live {
     seat: Seat,
     pub(crate) outlet: Outlet,
+    pace: Pace,
+    /// What comes too early to go on.
+    pictures: Waiting,
+    sounds: Waiting,
     opus_bitrate: u32,
     /// With the first AAC.
     audio: Option<AudioThread>,
@@ -51,6 +55,8 @@ pub(crate) struct Live {
 pub(crate) enum LiveEvent {
     Seat(SeatEvent),
     Sound(OpusFrame),
+    /// The time of something that waits has come.
+    Due,
 }
 
 impl Live {
@@ -60,6 +66,9 @@ impl Live {
         Self {
             seat,
             outlet: Outlet::new(NtpTime::from_unix(wall_clock), Box::new(|| rand::rng().random())),
+            pace: Pace::default(),
+            pictures: Waiting::default(),
+            sounds: Waiting::default(),
             opus_bitrate,
             audio: None,
             aac: None,
@@ -86,8 +95,12 @@ impl Live {
 
     pub(crate) fn picture(&mut self, now: Instant, picture: Picture<'_>) {
         self.has_video = true;
-        let Self { seat, outlet, .. } = self;
-        outlet.picture(now, picture, &mut |datagram| seat.send(datagram));
+        let Self { seat, outlet, pace, pictures, .. } = self;
+        // Pictures in another order than they are shown in have no even pace.
+        let due = if outlet.reordered() { now } else { pace.due(now, picture.show) };
+        outlet.picture(now, picture, &mut |datagram| {
+            pictures.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
+        });
     }
 
     /// AudioSpecificConfig of the AAC that follows. Some encoders repeat it.
@@ -110,20 +123,30 @@ impl Live {
     pub(crate) fn opus(&mut self, now: Instant, at: Duration, packet: &[u8]) {
         self.audio_codec = "OPUS";
         if let Some(at) = self.opus.place(at, packet) {
-            let Self { seat, outlet, .. } = self;
-            outlet.sound(now, at, packet, &mut |datagram| seat.send(datagram));
+            self.sound(now, at, packet);
         }
+    }
+
+    /// One Opus packet that is to be heard `at` samples (48 kHz) after the media clock's zero.
+    fn sound(&mut self, now: Instant, at: u64, packet: &[u8]) {
+        let Self { seat, outlet, pace, sounds, .. } = self;
+        let due = pace.due(now, ClockRate::OPUS.duration(at));
+        outlet.sound(now, at, packet, &mut |datagram| {
+            sounds.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
+        });
     }
 
     /// The publisher's clock of the pictures jumped.
     pub(crate) fn video_jumped(&mut self) {
         tracing::info!("the publisher's clock of pictures jumped");
+        self.pace = Pace::default();
         self.outlet.restart_video();
     }
 
     /// The publisher's clock of sound jumped.
     pub(crate) fn audio_jumped(&mut self) {
         tracing::info!("the publisher's clock of sound jumped");
+        self.pace = Pace::default();
         self.outlet.restart_audio();
         self.opus = OpusClock::default();
         // A new thread: the old one may still have sound of before.
@@ -152,7 +175,7 @@ impl Live {
         rule == BFrames::Refuse
     }
 
-    /// Waits for the seat or for sound. Safe to drop and to call again.
+    /// Waits for the seat, for sound, or for the time to go on. Safe to drop and to call again.
     pub(crate) async fn event(&mut self) -> LiveEvent {
         let sound = async {
             match &mut self.audio {
@@ -160,9 +183,17 @@ impl Live {
                 None => pending().await,
             }
         };
+        let due = [&self.pictures, &self.sounds].into_iter().filter_map(Waiting::next).min();
+        let due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             event = self.seat.event() => LiveEvent::Seat(event),
             frame = sound => LiveEvent::Sound(frame),
+            () = due => LiveEvent::Due,
         }
     }
 
@@ -179,9 +210,13 @@ impl Live {
                     }
                 }
             }
-            LiveEvent::Sound(frame) => {
-                let Self { outlet, seat, .. } = self;
-                outlet.sound(Instant::now(), frame.at, &frame.payload, &mut |datagram| seat.send(datagram));
+            LiveEvent::Sound(frame) => self.sound(Instant::now(), frame.at, &frame.payload),
+            LiveEvent::Due => {
+                let now = Instant::now();
+                let Self { seat, pictures, sounds, .. } = self;
+                for waiting in [sounds, pictures] {
+                    waiting.flush(now, &mut |datagram| seat.send(datagram));
+                }
             }
         }
         None

@@ -123,8 +123,8 @@ describe("a broadcast in a real browser", { timeout: 420_000 }, () => {
           await page.waitForTimeout(2500);
           held.balanced = await page.evaluate(heldBack, 1000);
           await choose(page, /^Smooth/);
-          // Twenty milliseconds every tenth of a second.
-          await page.waitForTimeout(6500);
+          // Pictures are there after five seconds; Chromium stretches sound by less than a tenth.
+          await page.waitForTimeout(11_500);
           held.smooth = await page.evaluate(heldBack, 1000);
           await choose(page, /^Balanced/);
           await page.waitForTimeout(7500);

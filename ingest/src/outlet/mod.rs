@@ -4,6 +4,7 @@
 //! relay put both tracks together, are worked out from it. Packets have the sizes that FTL's clients use.
 
 mod opus_clock;
+mod pace;
 mod parameter_sets;
 
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use heliograph_media::{
 };
 
 pub(crate) use opus_clock::OpusClock;
+pub(crate) use pace::{Pace, Waiting};
 use parameter_sets::ParameterSets;
 
 /// The way of one session's media to the relay.
