@@ -63,6 +63,7 @@ impl Publishers for Behind {
 pub(crate) fn router(house: &Arc<House>, relay: &Relay, settings: &Settings, doors: Doors) -> Router {
     let desk = StudioSettings { tls: settings.tls.is_some(), doors };
     let publishers = Arc::new(Behind(Arc::clone(house)));
+    heliograph_studio::sound::measure(relay);
     let router = heliograph_studio::router(publishers, Arc::new(relay.clone()), desk);
     introduced(router, &settings.trusted_proxies, |_, ip, _| RemoteAddress(ip))
 }

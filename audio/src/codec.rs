@@ -1,6 +1,6 @@
 //! What a [`Transcoder`](crate::Transcoder) runs with.
 
-use crate::sys;
+use crate::{CHANNELS, sys};
 
 /// Turns compressed packets into interleaved stereo at 48 kHz.
 pub trait Decode {
@@ -102,6 +102,36 @@ impl Encode for OpusEncoder {
     }
 }
 
+/// libopus the other way, for whoever wants to know what is in a packet.
+#[derive(Debug)]
+pub struct OpusDecoder {
+    opus: sys::opus::Decoder,
+    pcm: Vec<f32>,
+}
+
+impl OpusDecoder {
+    /// Stereo at 48 kHz, whatever the source is.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn new() -> Result<Self, Broken> {
+        let opus = sys::opus::Decoder::open().ok_or(Broken)?;
+        Ok(Self { opus, pcm: vec![0.0; LONGEST * CHANNELS] })
+    }
+
+    /// The interleaved samples of one packet. Packets may be left out in between: the first one or two after that come
+    /// out a little too loud or too quiet.
+    ///
+    /// # Errors
+    /// It is no Opus packet (RFC 6716 section 3.4).
+    pub fn decode(&mut self, packet: &[u8]) -> Result<&[f32], Broken> {
+        let samples = self.opus.decode(packet, &mut self.pcm).ok_or(Broken)?;
+        self.pcm.get(..samples).ok_or(Broken)
+    }
+}
+
+/// Samples per channel of the longest Opus packet: 120 ms.
+const LONGEST: usize = 5_760;
 /// 2048 samples at the lowest AAC rate, 7350 Hz, become 13 375 at 48 kHz; both channels, and a little for bending.
 const SCRATCH: usize = 2 * 16_384;
 /// Longer than the time between two corrections.

@@ -13,8 +13,8 @@ use tracing::info;
 
 use crate::{
     AllocateError, Allocation, Allocator, AudienceSnapshot, BoxFuture, Capacity, ChannelName, CloseReason,
-    GrantedSockets, RelaySettings, Sinks, StreamId, StreamRequest, StreamSnapshot, TrackDescription,
-    WorkerSnapshot,
+    GrantedSockets, RelaySettings, Sinks, SoundLevel, StreamId, StreamRequest, StreamSnapshot,
+    TrackDescription, WorkerSnapshot,
     allocation::checked_tracks,
     capacity::{self, watch::Board},
     egress::Egress,
@@ -149,6 +149,13 @@ impl Relay {
         stream.mute(muted);
         self.inner.streams.changed();
         true
+    }
+
+    /// Says how loud a stream is. Whoever measures it says so more often than once in three seconds.
+    pub fn note_sound(&self, stream: StreamId, level: SoundLevel) {
+        if let Some(stream) = self.inner.streams.get(stream) {
+            stream.sound.note(Instant::now(), level);
+        }
     }
 
     /// Changes whenever a stream appears, goes away, comes back or ends, or its coding or its warnings change,

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use dashmap::DashMap;
@@ -14,7 +14,10 @@ use heliograph_media::{Codec, MediaKind};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
-use crate::{ChannelName, CloseReason, CodecParameters, StreamId, Track, TrackDescription, Warning};
+use crate::{
+    ChannelName, CloseReason, CodecParameters, SoundLevel, StreamId, Track, TrackDescription, Warning,
+    sound::Sound,
+};
 
 /// Whether media flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -52,6 +55,8 @@ pub struct StreamSnapshot {
     pub viewers: u32,
     /// Viewers get silence instead of the sound.
     pub muted: bool,
+    /// How loud it is, while somebody measures and it is not muted.
+    pub sound: Option<SoundLevel>,
     /// What the streamer should know.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
@@ -120,6 +125,8 @@ pub(crate) struct LiveStream {
     pub(crate) answers_keyframe_requests: AtomicBool,
     /// Viewers get silence instead of the sound.
     pub(crate) muted: AtomicBool,
+    /// How loud it is.
+    pub(crate) sound: Sound,
     /// Wakes the inlet for a wish or for its end.
     pub(crate) wake: Notify,
     ending: Mutex<Option<CloseReason>>,
@@ -154,6 +161,7 @@ impl LiveStream {
             report: Mutex::default(),
             logged: Mutex::default(),
             muted: AtomicBool::new(false),
+            sound: Sound::default(),
             viewers: AtomicU32::new(0),
             keyframe_wanted: AtomicBool::new(false),
             answers_keyframe_requests: AtomicBool::new(false),
@@ -275,6 +283,7 @@ impl LiveStream {
     pub(crate) fn snapshot(&self) -> StreamSnapshot {
         let described = lock(&self.described).clone();
         let report = lock(&self.report).clone();
+        let muted = self.muted.load(Ordering::Relaxed);
         StreamSnapshot {
             id: self.id,
             port: self.port,
@@ -285,7 +294,8 @@ impl LiveStream {
             permanent: self.permanent,
             tracks: report.tracks,
             viewers: self.viewers.load(Ordering::Relaxed),
-            muted: self.muted.load(Ordering::Relaxed),
+            muted,
+            sound: self.sound.level(Instant::now()).filter(|_| !muted),
             warnings: report.warnings,
             refused: report.refused,
         }

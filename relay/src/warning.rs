@@ -10,6 +10,11 @@ pub enum Warning {
     NoVideo,
     /// Pictures come, no sound.
     NoAudio,
+    /// Sound comes, and nobody can hear anything in it.
+    Silent {
+        /// For at least so long, rounded so that it changes seldom.
+        seconds: u32,
+    },
     /// Video comes without a keyframe that a viewer could begin with.
     NoKeyframe,
     /// So far apart that the newest one could not be kept.
@@ -49,6 +54,7 @@ impl Warning {
         match self {
             Self::NoVideo => "no_video",
             Self::NoAudio => "no_audio",
+            Self::Silent { .. } => "silent",
             Self::NoKeyframe => "no_keyframe",
             Self::KeyframesTooFarApart => "keyframes_too_far_apart",
             Self::KeyframeInterval { .. } => "keyframe_interval",
@@ -67,6 +73,15 @@ impl fmt::Display for Warning {
         match *self {
             Self::NoVideo => f.write_str("No picture arrives, only sound."),
             Self::NoAudio => f.write_str("No sound arrives, only the picture."),
+            Self::Silent { seconds } => write!(
+                f,
+                "The sound has been silent for {} or more: see whether the right device is chosen and not muted (OBS: Settings, \
+                 Audio; Audio Mixer).",
+                match seconds {
+                    120.. => format!("{} minutes", seconds / 60),
+                    _ => format!("{seconds} seconds"),
+                }
+            ),
             Self::NoKeyframe => f.write_str(
                 "Video arrives, but no keyframe with its parameter sets (SPS and PPS): viewers see nothing until one comes.",
             ),
@@ -121,6 +136,8 @@ mod tests {
     fn figures_are_part_of_the_sentence() {
         for (warning, words) in [
             (Warning::Loss { per_mille: 12 }, "(1.2 %)"),
+            (Warning::Silent { seconds: 20 }, "silent for 20 seconds"),
+            (Warning::Silent { seconds: 300 }, "silent for 5 minutes"),
             (Warning::ClockDrift { ppm: -400 }, "fast by 400 parts"),
             (Warning::KeyframeInterval { seconds: 8 }, "every 8 seconds"),
             (Warning::Profile { profile_level_id: [0x7a, 0, 0x29] }, "7a0029"),

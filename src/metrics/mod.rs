@@ -276,6 +276,7 @@ mod tests {
             }],
             viewers: 3,
             muted: false,
+            sound: None,
             warnings: Vec::new(),
             refused: BTreeMap::from([("duplicate", 2)]),
         }

@@ -3,11 +3,11 @@
 use std::time::{Instant, UNIX_EPOCH};
 
 use heliograph_media::MediaKind;
-use heliograph_relay::{ChannelName, StreamState, TrackSnapshot};
+use heliograph_relay::{ChannelName, SoundLevel, StreamState, TrackSnapshot};
 
 use crate::{
     App,
-    messages::{Desk, DeskState, DeskWarning, Medium},
+    messages::{Desk, DeskState, DeskWarning, Medium, Sound},
 };
 
 /// How the channel is doing now.
@@ -27,6 +27,7 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
         muted: false,
         video: None,
         audio: None,
+        sound: None,
         uplink: app.publishers.uplink(channel),
         warnings: Vec::new(),
     };
@@ -41,6 +42,7 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
     desk.since_ms = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
     desk.viewers = stream.viewers;
     desk.muted = stream.muted;
+    desk.sound = stream.sound.map(sound);
     for track in &stream.tracks {
         match track.kind {
             MediaKind::Video => desk.video = Some(medium(track)),
@@ -66,6 +68,15 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
         .map(|warning| DeskWarning { code: warning.code().to_owned(), message: warning.to_string() });
     desk.warnings.extend(warnings);
     desk
+}
+
+fn sound(level: SoundLevel) -> Sound {
+    let tenths = |decibels: f32| (decibels * 10.0).round() / 10.0;
+    Sound {
+        peak_dbfs: tenths(level.peak_dbfs),
+        rms_dbfs: tenths(level.rms_dbfs),
+        silent_for_s: u32::try_from(level.silent_for.as_secs()).unwrap_or(u32::MAX),
+    }
 }
 
 fn medium(track: &TrackSnapshot) -> Medium {

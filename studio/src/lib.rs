@@ -2,7 +2,7 @@
 //!
 //! A streamer shows the key of the channel once and gets a cookie for it (`sessions`). From then on the desk tells how the
 //! stream is doing ([`messages::Desk`]), also as events, and takes the few orders there are: another title, sound
-//! off, end. The crate knows the relay, and publishers only through [`Publishers`].
+//! off, end. How loud the stream is, it hears itself ([`sound`]). The crate knows the relay, and publishers only through [`Publishers`].
 
 mod api;
 mod desk;
@@ -12,6 +12,7 @@ pub mod messages;
 mod messages_tests;
 mod problem;
 mod sessions;
+pub mod sound;
 #[cfg(test)]
 mod tests;
 

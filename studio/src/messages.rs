@@ -57,6 +57,8 @@ pub struct Desk {
     pub video: Option<Medium>,
     /// The sound, as it arrives.
     pub audio: Option<Medium>,
+    /// How loud it is; `null` while nothing is heard of it, or the channel is muted.
+    pub sound: Option<Sound>,
     /// The encoder, and the way from there.
     pub uplink: Option<Uplink>,
     /// What to change, most urgent first.
@@ -104,6 +106,18 @@ pub struct Medium {
     /// Of those, missing for good.
     #[cfg_attr(test, ts(type = "number"))]
     pub lost: u64,
+}
+
+/// How loud the broadcast is, in decibels of full scale: 0 is the loudest that can be coded, -127 is nothing at all.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Sound {
+    /// The highest sample of the last second.
+    pub peak_dbfs: f32,
+    /// The mean power of the last second.
+    pub rms_dbfs: f32,
+    /// Nothing was above -60 since so many seconds; 0 while there is sound.
+    pub silent_for_s: u32,
 }
 
 /// Who publishes, and how the way from there is doing.

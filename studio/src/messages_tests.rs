@@ -13,6 +13,7 @@ fn the_generated_typescript_is_current() {
         .and::<Desk>()
         .and::<DeskState>()
         .and::<Medium>()
+        .and::<Sound>()
         .and::<Uplink>()
         .and::<DeskWarning>()
         .and::<Doors>()

@@ -1,11 +1,16 @@
-//! The five functions of libopus that an encoder needs (its interface has been stable since 1.0). The crates that wrap
-//! them bring a build of libopus of their own.
+//! The functions of libopus that are needed (its interface has been stable since 1.0). The crates that wrap them bring a
+//! build of libopus of their own.
 
 use std::os::raw::c_int;
 use std::ptr::NonNull;
 
 #[repr(C)]
 struct OpusEncoder {
+    _opaque: [u8; 0],
+}
+
+#[repr(C)]
+struct OpusDecoder {
     _opaque: [u8; 0],
 }
 
@@ -25,6 +30,16 @@ unsafe extern "C" {
         data: *mut u8,
         max_data_bytes: i32,
     ) -> i32;
+    fn opus_decoder_create(rate: i32, channels: c_int, error: *mut c_int) -> *mut OpusDecoder;
+    fn opus_decoder_destroy(decoder: *mut OpusDecoder);
+    fn opus_decode_float(
+        decoder: *mut OpusDecoder,
+        data: *const u8,
+        length: i32,
+        pcm: *mut f32,
+        frame_size: c_int,
+        decode_fec: c_int,
+    ) -> c_int;
 }
 
 // <opus/opus_defines.h>
@@ -83,5 +98,40 @@ impl Drop for Encoder {
     fn drop(&mut self) {
         // SAFETY: opened in `open`, destroyed only here.
         unsafe { opus_encoder_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// A decoder to stereo at 48 kHz.
+#[derive(Debug)]
+pub(crate) struct Decoder(NonNull<OpusDecoder>);
+
+// SAFETY: a decoder is plain memory without ties to a thread; `&mut self` keeps callers apart.
+unsafe impl Send for Decoder {}
+
+impl Decoder {
+    /// `None` without memory.
+    pub(crate) fn open() -> Option<Self> {
+        let mut error = 0;
+        // SAFETY: `error` outlives the call; the numbers are among those that libopus names.
+        let decoder = unsafe { opus_decoder_create(RATE, CHANNELS as c_int, &raw mut error) };
+        Some(Self(NonNull::new(decoder)?))
+    }
+
+    /// One packet; says how many samples of `pcm` it became, both channels counted. `None`: no Opus, or more than fits.
+    pub(crate) fn decode(&mut self, packet: &[u8], pcm: &mut [f32]) -> Option<usize> {
+        // Nothing at all would mean to libopus that a packet was lost.
+        let length = i32::try_from(packet.len()).ok().filter(|&length| length > 0)?;
+        let room = c_int::try_from(pcm.len() / CHANNELS).ok()?;
+        // SAFETY: the decoder is open, `packet` has `length` bytes and `pcm` room for `room` pairs of samples.
+        let samples =
+            unsafe { opus_decode_float(self.0.as_ptr(), packet.as_ptr(), length, pcm.as_mut_ptr(), room, 0) };
+        Some(usize::try_from(samples).ok()? * CHANNELS)
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // SAFETY: opened in `open`, destroyed only here.
+        unsafe { opus_decoder_destroy(self.0.as_ptr()) }
     }
 }

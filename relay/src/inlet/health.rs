@@ -13,6 +13,8 @@ pub(super) struct Symptoms {
     pub(super) video: Option<Option<Instant>>,
     /// Newest audio; `None` when no audio is expected.
     pub(super) audio: Option<Option<Instant>>,
+    /// Sound comes, and nothing can be heard in it since this moment.
+    pub(super) silent_since: Option<Instant>,
     /// Video comes but waits for its first keyframe, since this moment.
     pub(super) held_since: Option<Instant>,
     /// When the newest keyframe came.
@@ -37,6 +39,8 @@ pub(super) struct Symptoms {
 
 /// How long a medium may be missing before it is worth a word.
 const MISSING: Duration = Duration::from_secs(3);
+/// So long nothing is heard before it is worth a word, and the figures in it: rounded down to them, it changes seldom.
+const SILENT_S: [u32; 6] = [20, 60, 120, 300, 600, 1_800];
 /// Longer key intervals cost late joiners time.
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(4);
 /// Rounding and a late picture do not make an interval longer than it should be.
@@ -60,6 +64,11 @@ impl Symptoms {
             if self.audio.is_some_and(|newest| older(newest, MISSING)) {
                 warnings.push(Warning::NoAudio);
             }
+        }
+        if let Some(since) = self.silent_since {
+            let silent = now.saturating_duration_since(since).as_secs();
+            let seconds = SILENT_S.into_iter().rev().find(|&seconds| u64::from(seconds) <= silent);
+            warnings.extend(seconds.map(|seconds| Warning::Silent { seconds }));
         }
         if self.held_since.is_some_and(|since| now.saturating_duration_since(since) >= MISSING) {
             warnings.push(Warning::NoKeyframe);
@@ -115,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_symptom_has_its_word() {
-        let t = Instant::now();
+        let t = Instant::now() + Duration::from_secs(100_000);
         let now = t + Duration::from_secs(30);
         let well = Symptoms {
             media_since: Some(t),
@@ -134,6 +143,10 @@ mod tests {
         check(Symptoms { audio: Some(None), ..well }, now, &[Warning::NoAudio]);
         check(Symptoms { audio: None, ..well }, now, &[]);
         check(Symptoms { audio: Some(None), media_since: Some(now), ..well }, now, &[]);
+        let silent = |seconds| Symptoms { silent_since: Some(now - Duration::from_secs(seconds)), ..well };
+        check(silent(19), now, &[]);
+        check(silent(59), now, &[Warning::Silent { seconds: 20 }]);
+        check(silent(86_400), now, &[Warning::Silent { seconds: 1_800 }]);
         check(Symptoms { video: Some(Some(t)), ..well }, now, &[Warning::NoVideo]);
         check(Symptoms { keyframe: Some(t), ..well }, now, &[Warning::KeyframesTooFarApart]);
         check(Symptoms { run_bytes: 33 << 20, ..well }, now, &[Warning::KeyframesTooFarApart]);

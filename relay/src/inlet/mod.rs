@@ -102,6 +102,8 @@ pub(crate) struct Inlet {
     pictures: (Instant, u64, Option<f64>),
     losses: Losses,
     muted: bool,
+    unmuted: Instant,
+    silent_since: Option<Instant>,
     kernel_drops: Option<Instant>,
 }
 
@@ -127,6 +129,8 @@ impl Inlet {
             pictures: (now, 0, None),
             losses: Losses::new(now),
             muted: false,
+            unmuted: now,
+            silent_since: None,
             kernel_drops: None,
         };
         inlet.describe(tracks);
@@ -212,8 +216,16 @@ impl Inlet {
     }
 
     /// Sound becomes silence, until it is unmuted: numbers and times stay, so nobody hears a gap concealed.
-    pub(crate) fn mute(&mut self, muted: bool) {
+    pub(crate) fn mute(&mut self, now: Instant, muted: bool) {
+        if self.muted && !muted {
+            self.unmuted = now;
+        }
         self.muted = muted;
+    }
+
+    /// Somebody listens: the sound has been silent for so long, zero while something is heard. `None`: nobody can tell.
+    pub(crate) fn on_sound(&mut self, now: Instant, silent_for: Option<Duration>) {
+        self.silent_since = silent_for.filter(|time| !time.is_zero()).and_then(|time| now.checked_sub(time));
     }
 
     /// The kernel dropped datagrams of this stream.
@@ -465,6 +477,10 @@ impl Inlet {
             run_bytes: video.filter(|_| flows).map_or(0, |video| video.run_bytes),
             keyframe_interval: video.filter(|_| flows).and_then(|video| video.rhythm.keyframe_interval()),
             b_frames: video.is_some_and(|video| video.b_frames),
+            silent_since: self
+                .silent_since
+                .filter(|_| flows && !self.muted)
+                .map(|since| since.max(self.unmuted)),
             profile_level_id: match video.and_then(TrackInlet::parameters) {
                 Some(CodecParameters::H264(parameters)) => Some(parameters.profile_level_id),
                 _ => None,

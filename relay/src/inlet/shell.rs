@@ -139,7 +139,7 @@ impl Shell {
         if self.stream.take_keyframe_wish() {
             self.inlet.request_keyframe(now);
         }
-        self.inlet.mute(self.stream.muted.load(Ordering::Relaxed));
+        self.inlet.mute(now, self.stream.muted.load(Ordering::Relaxed));
         let dropped = self.stream.kernel_drops.load(Ordering::Relaxed);
         if dropped > self.kernel_drops {
             self.kernel_drops = dropped;
@@ -169,6 +169,7 @@ impl Shell {
     }
 
     fn report(&mut self, now: Instant) {
+        self.inlet.on_sound(now, self.stream.sound.level(now).map(|level| level.silent_for));
         if self.stream.set_report(self.inlet.report(now)) {
             let state = self.inlet.state();
             debug!(stream = %self.stream.id, port = self.stream.port, ?state, "stream changed");

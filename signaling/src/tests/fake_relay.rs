@@ -252,6 +252,7 @@ fn snapshot(id: StreamId, port: u16, channel: Option<&str>, state: StreamState) 
         tracks: vec![track(MediaKind::Audio, Codec::Opus), track(MediaKind::Video, Codec::H264)],
         viewers: 2,
         muted: false,
+        sound: None,
         refused: Default::default(),
         warnings: vec![Warning::BFrames],
     }

@@ -27,6 +27,7 @@ function desk(video: Partial<Medium> = {}, changes: Partial<Desk> = {}): Desk {
     muted: false,
     video: { ...VIDEO, ...video },
     audio: null,
+    sound: null,
     uplink: null,
     warnings: [],
     ...changes,

@@ -14,6 +14,7 @@ const DESK: Desk = {
   muted: false,
   video: null,
   audio: null,
+  sound: null,
   uplink: null,
   warnings: [],
 };

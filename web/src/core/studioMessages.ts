@@ -42,6 +42,8 @@ export type Desk = {
   video: Medium | null,
   /** The sound, as it arrives. */
   audio: Medium | null,
+  /** How loud it is; `null` while nothing is heard of it, or the channel is muted. */
+  sound: Sound | null,
   /** The encoder, and the way from there. */
   uplink: Uplink | null,
   /** What to change, most urgent first. */
@@ -71,6 +73,16 @@ export type Medium = {
   packets: number,
   /** Of those, missing for good. */
   lost: number,
+};
+
+/** How loud the broadcast is, in decibels of full scale: 0 is the loudest that can be coded, -127 is nothing at all. */
+export type Sound = {
+  /** The highest sample of the last second. */
+  peak_dbfs: number,
+  /** The mean power of the last second. */
+  rms_dbfs: number,
+  /** Nothing was above -60 since so many seconds; 0 while there is sound. */
+  silent_for_s: number,
 };
 
 /** Who publishes, and how the way from there is doing. */

@@ -4,6 +4,7 @@ import { DeskHistory, type DeskMoment, HISTORY_MS, historyPoints } from "../../c
 import type { Desk } from "../../core/studioMessages";
 import { useStrings } from "../../hooks/useStrings";
 import { useStudioStrings } from "../../hooks/useStudio";
+import { SoundMeter } from "./SoundMeter";
 import styles from "./Health.module.css";
 
 /** How the stream arrives, in figures and over the last minutes. */
@@ -41,6 +42,7 @@ export function Health({ desk }: { readonly desk: Desk }) {
         <p className={styles["nothing"]}>{words.nothing}</p>
       ) : (
         <>
+          <SoundMeter desk={desk} />
           <dl className={styles["rows"]}>
             {rows.map(([name, value]) => (
               <div key={name}>

@@ -1,3 +1,4 @@
+import { decibels } from "./decibels";
 import type { StudioCatalogue } from "./en";
 
 const zahl = (wert: number, stellen = 0): string => wert.toLocaleString("de", { maximumFractionDigits: stellen });
@@ -69,6 +70,11 @@ export const de: StudioCatalogue = {
         text: "Zuschauer sehen ein stummes Bild.",
         where: "OBS: Einstellungen → Audio, wählen Sie ein Gerät; und sehen Sie nach, ob sich der Audiomixer bewegt.",
       },
+      silent: {
+        title: "Ihr Ton ist still",
+        text: "Ton kommt an, aber es ist nichts darin zu hören.",
+        where: "OBS: Sehen Sie nach, ob sich der Audiomixer bewegt und dort nichts stumm ist; Einstellungen → Audio, wählen Sie das richtige Gerät.",
+      },
       no_keyframe: {
         title: "Kein ganzes Bild zum Anfangen",
         text: "Zuschauer kommen erst hinein, wenn ein Keyframe kommt.",
@@ -132,6 +138,18 @@ export const de: StudioCatalogue = {
       encoder: "Programm",
       door: "Zugang",
       viewers: "Zuschauer",
+    },
+    sound: {
+      name: "Lautstärke",
+      level: (peakDb, kind) => `Spitze ${decibels(peakDb, "de")}: ${kind}`,
+      kinds: {
+        quiet: "leise; lauter stellen, falls das nicht so sein soll",
+        good: "gut",
+        loud: "zu laut; über 0 dB wird abgeschnitten",
+      },
+      silent: (seconds) => `Seit ${zahl(seconds)} s still`,
+      muted: "Stumm: Die Zuschauer hören nichts",
+      unknown: "Noch nichts gehört",
     },
     charts: {
       bitrate: "Bitrate",

@@ -1,3 +1,5 @@
+import { decibels } from "./decibels";
+
 /** Every word of the streamer's desk. Apart from the others, so that nobody who watches has to load it. */
 export const en = {
   title: "Studio",
@@ -64,6 +66,11 @@ export const en = {
         text: "Viewers see a silent picture.",
         where: "OBS: Settings → Audio, choose a device; and look at the audio mixer whether it moves.",
       },
+      silent: {
+        title: "Your sound is silent",
+        text: "Sound arrives, but there is nothing to be heard in it.",
+        where: "OBS: look whether the audio mixer moves and nothing is muted there; Settings → Audio, choose the right device.",
+      },
       no_keyframe: {
         title: "No complete picture to begin with",
         text: "Viewers cannot join before a keyframe comes.",
@@ -127,6 +134,18 @@ export const en = {
       encoder: "Encoder",
       door: "Way in",
       viewers: "Viewers",
+    },
+    sound: {
+      name: "Loudness",
+      level: (peakDb: number, kind: string) => `Peak ${decibels(peakDb, "en")}: ${kind}`,
+      kinds: {
+        quiet: "quiet; turn it up if this is not meant to be",
+        good: "good",
+        loud: "too loud; what is above 0 dB is cut off",
+      },
+      silent: (seconds: number) => `Silent for ${seconds.toLocaleString("en")} s`,
+      muted: "Muted: viewers hear nothing",
+      unknown: "Not heard yet",
     },
     charts: {
       bitrate: "Bitrate",
