@@ -15,8 +15,8 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    ChannelName, CloseReason, CodecParameters, SoundLevel, StreamId, Track, TrackDescription, Warning,
-    sound::Sound,
+    ChannelName, CloseReason, CodecParameters, SoundLevel, StreamId, Track, TrackDescription, ViewerDelays,
+    Warning, delays::Delays, sound::Sound,
 };
 
 /// Whether media flows.
@@ -53,6 +53,8 @@ pub struct StreamSnapshot {
     pub tracks: Vec<TrackSnapshot>,
     /// Connected viewers.
     pub viewers: u32,
+    /// How late they see it, from here to their screens.
+    pub viewer_delays: ViewerDelays,
     /// Viewers get silence instead of the sound.
     pub muted: bool,
     /// How loud it is, while somebody measures and it is not muted.
@@ -119,6 +121,8 @@ pub(crate) struct LiveStream {
     logged: Mutex<Vec<&'static str>>,
     /// Connected viewers: written by the egress side, read by everyone.
     pub(crate) viewers: AtomicU32,
+    /// How late they see it.
+    pub(crate) delays: Delays,
     /// A keyframe is wanted; taken by the inlet.
     keyframe_wanted: AtomicBool,
     /// The publisher has been seen to answer such wishes.
@@ -163,6 +167,7 @@ impl LiveStream {
             muted: AtomicBool::new(false),
             sound: Sound::default(),
             viewers: AtomicU32::new(0),
+            delays: Delays::default(),
             keyframe_wanted: AtomicBool::new(false),
             answers_keyframe_requests: AtomicBool::new(false),
             wake: Notify::new(),
@@ -294,6 +299,7 @@ impl LiveStream {
             permanent: self.permanent,
             tracks: report.tracks,
             viewers: self.viewers.load(Ordering::Relaxed),
+            viewer_delays: self.delays.snapshot(),
             muted,
             sound: self.sound.level(Instant::now()).filter(|_| !muted),
             warnings: report.warnings,

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::{
     CloseReason, PlayoutDelay, PlayoutSettings, Relay, StreamId, Track, ViewerId,
     audience::{Audience, Refused},
+    delays::ReportedDelay,
     egress::Egress,
     stream::LiveStream,
     viewer::{
@@ -104,6 +105,8 @@ pub struct ViewerHandle {
     playout_settings: PlayoutSettings,
     /// What the viewer's packets carry, or will.
     playout: PlayoutDelay,
+    /// How late the viewer sees the stream, once it has told.
+    delay: Option<ReportedDelay>,
 }
 
 /// What we told the viewer, while its answer is awaited.
@@ -249,6 +252,7 @@ impl Relay {
             missing: Vec::new(),
             playout_settings,
             playout: playout_settings.usual,
+            delay: None,
         };
         Ok((handle, Box::new(Proposal { identity, ours })))
     }
@@ -360,6 +364,11 @@ impl ViewerHandle {
             }
         }
         playout
+    }
+
+    /// The viewer says how late it sees the stream. Its newest word counts, for as long as the session's holder keeps it.
+    pub fn report_delay(&mut self, delay: Duration) {
+        self.delay = Some(ReportedDelay::new(Arc::clone(&self.audience.stream), delay));
     }
 
     /// The most that this viewer may ask for.

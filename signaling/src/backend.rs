@@ -42,6 +42,8 @@ pub(crate) trait Viewer: Send {
     /// A wish for the playout delay (`None`: what is usual); returns what holds from the next frame on, and the
     /// most that may be asked for.
     fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> (PlayoutDelay, Duration);
+    /// How late the viewer sees the stream, as its page says.
+    fn report_delay(&mut self, delay: Duration);
     fn close(&mut self, reason: CloseReason);
     /// The next thing that happened, `None` when nothing can any more. Safe to drop and ask again.
     fn next_event(&mut self) -> BoxFuture<'_, Option<ViewerEvent>>;
@@ -110,6 +112,10 @@ impl Viewer for ViewerHandle {
 
     fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> (PlayoutDelay, Duration) {
         (ViewerHandle::set_playout(self, wish), self.playout_limit())
+    }
+
+    fn report_delay(&mut self, delay: Duration) {
+        ViewerHandle::report_delay(self, delay);
     }
 
     fn close(&mut self, reason: CloseReason) {

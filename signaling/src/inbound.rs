@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::{
-    messages::{ClockQuestion, IceCandidate, PlayoutWish, SdpKind, SessionDescription},
+    messages::{ClockQuestion, DelayReport, IceCandidate, PlayoutWish, SdpKind, SessionDescription},
     playout,
 };
 
@@ -21,6 +21,8 @@ pub(crate) enum Inbound {
     Playout(Option<PlayoutDelay>),
     /// Asks for our clock; the moment of asking on the viewer's own, in microseconds.
     Clock(u64),
+    /// How late the viewer sees the broadcast.
+    Delay(Duration),
     /// An event that we do not know: newer pages may say more than we understand.
     Unknown,
 }
@@ -56,9 +58,19 @@ pub(crate) fn parse(message: &[u8]) -> Result<Inbound, String> {
             Ok(ClockQuestion { client_us }) => Ok(Inbound::Clock(client_us)),
             Err(error) => Err(format!("the question for the clock is not understood: {error}")),
         },
+        "delay" => match serde_json::from_value(data) {
+            Ok(DelayReport { delay_ms }) if delay_ms <= MOST_DELAY_MS => {
+                Ok(Inbound::Delay(Duration::from_millis(delay_ms.into())))
+            }
+            Ok(_) => Err(format!("the delay is not understood: delay_ms is {MOST_DELAY_MS} at most")),
+            Err(error) => Err(format!("the delay is not understood: {error}")),
+        },
         _ => Ok(Inbound::Unknown),
     }
 }
+
+/// Nobody watches live a minute later.
+const MOST_DELAY_MS: u32 = 60_000;
 
 /// How many messages a viewer may send: a burst of candidates, then a trickle. Whoever says more wants to keep us
 /// busy.
@@ -113,6 +125,7 @@ mod tests {
             ),
             (r#"{"event":"playout","data":null}"#, Inbound::Playout(None)),
             (r#"{"event":"clock","data":{"client_us":12345678}}"#, Inbound::Clock(12_345_678)),
+            (r#"{"event":"delay","data":{"delay_ms":60000}}"#, Inbound::Delay(Duration::from_secs(60))),
             (r#"{"event":"applause","data":[1,2]}"#, Inbound::Unknown),
             (r#"{"data":{}}"#, Inbound::Unknown),
             ("{}", Inbound::Unknown),
@@ -140,6 +153,10 @@ mod tests {
             r#"{"event":"playout","data":{"max_ms":-1}}"#,
             r#"{"event":"playout","data":{"max_ms":0.5}}"#,
             r#"{"event":"candidate","data":{"candidate":7}}"#,
+            r#"{"event":"delay"}"#,
+            r#"{"event":"delay","data":{"delay_ms":60001}}"#,
+            r#"{"event":"delay","data":{"delay_ms":-1}}"#,
+            r#"{"event":"delay","data":{"delay_ms":1.5}}"#,
             r#"{"event":"clock"}"#,
             r#"{"event":"clock","data":{"client_us":-1}}"#,
             r#"{"event":"clock","data":{"client_us":"now"}}"#,
@@ -166,7 +183,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_looks_like_a_message_panics(event in "answer|candidate|playout|clock|x", data in ".{0,80}") {
+        fn nothing_that_looks_like_a_message_panics(event in "answer|candidate|playout|clock|delay|x", data in ".{0,80}") {
             let _ = parse(format!(r#"{{"event":"{event}","data":{data}}}"#).as_bytes());
         }
     }

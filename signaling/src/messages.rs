@@ -46,6 +46,8 @@ pub enum ViewerMessage {
     Playout(Option<PlayoutWish>),
     /// Asks for the server's clock; answered at once.
     Clock(ClockQuestion),
+    /// How late the viewer sees the broadcast; for the streamer's figures. Every ten seconds is enough.
+    Delay(DelayReport),
 }
 
 /// `RTCSessionDescriptionInit`.
@@ -127,6 +129,14 @@ pub struct ClockQuestion {
     /// When the viewer asked, in microseconds of a clock of its own; comes back unchanged.
     #[cfg_attr(test, ts(type = "number"))]
     pub client_us: u64,
+}
+
+/// The data of `delay`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct DelayReport {
+    /// From the server to the screen, in milliseconds, at most 60000.
+    pub delay_ms: u32,
 }
 
 /// The data of `clock` from the server.

@@ -18,6 +18,7 @@ fn the_generated_typescript_is_current() {
         .and::<PlayoutWish>()
         .and::<PlayoutRange>()
         .and::<ClockQuestion>()
+        .and::<DelayReport>()
         .and::<ClockAnswer>()
         .and::<StateChange>()
         .and::<ChannelState>()

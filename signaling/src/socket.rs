@@ -251,6 +251,10 @@ impl Session {
                 .viewer
                 .remote_candidate(&candidate)
                 .map_err(|error| End::Say(refusal("bad_candidate", &error))),
+            Inbound::Delay(delay) => {
+                watching.viewer.report_delay(delay);
+                Ok(())
+            }
             Inbound::Playout(_) | Inbound::Clock(_) | Inbound::Unknown => Ok(()),
         }
     }

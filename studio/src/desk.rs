@@ -1,13 +1,13 @@
 //! The picture of a channel for its streamer, put together from the relay and from the publisher's door.
 
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use heliograph_media::MediaKind;
-use heliograph_relay::{ChannelName, SoundLevel, StreamState, TrackSnapshot};
+use heliograph_relay::{ChannelName, SoundLevel, StreamState, TrackSnapshot, ViewerDelays};
 
 use crate::{
     App,
-    messages::{Desk, DeskState, DeskWarning, Medium, Sound},
+    messages::{Desk, DeskState, DeskWarning, Medium, Sound, ViewerDelay},
 };
 
 /// How the channel is doing now.
@@ -24,6 +24,7 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
         since_ms: None,
         closed_for_s,
         viewers: 0,
+        delay: None,
         muted: false,
         video: None,
         audio: None,
@@ -41,6 +42,7 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
     let since = stream.since.duration_since(UNIX_EPOCH).unwrap_or_default();
     desk.since_ms = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
     desk.viewers = stream.viewers;
+    desk.delay = delay(stream.viewer_delays);
     desk.muted = stream.muted;
     desk.sound = stream.sound.map(sound);
     for track in &stream.tracks {
@@ -68,6 +70,15 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
         .map(|warning| DeskWarning { code: warning.code().to_owned(), message: warning.to_string() });
     desk.warnings.extend(warnings);
     desk
+}
+
+fn delay(delays: ViewerDelays) -> Option<ViewerDelay> {
+    let milliseconds = |delay: Duration| u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
+    Some(ViewerDelay {
+        viewers: delays.viewers,
+        p50_ms: milliseconds(delays.p50?),
+        p95_ms: milliseconds(delays.p95?),
+    })
 }
 
 fn sound(level: SoundLevel) -> Sound {

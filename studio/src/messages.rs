@@ -51,6 +51,8 @@ pub struct Desk {
     pub closed_for_s: Option<u32>,
     /// People watching.
     pub viewers: u32,
+    /// How late they see it; `null` while no page tells.
+    pub delay: Option<ViewerDelay>,
     /// Viewers get silence.
     pub muted: bool,
     /// The picture, as it arrives.
@@ -118,6 +120,18 @@ pub struct Sound {
     pub rms_dbfs: f32,
     /// Nothing was above -60 since so many seconds; 0 while there is sound.
     pub silent_for_s: u32,
+}
+
+/// How late viewers see the broadcast: from the server to their screens, the newest word of each page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ViewerDelay {
+    /// Viewers whose pages tell; those over WHEP have no way to.
+    pub viewers: u32,
+    /// For half of them it is at most so much, in milliseconds.
+    pub p50_ms: u32,
+    /// For 95 of 100.
+    pub p95_ms: u32,
 }
 
 /// Who publishes, and how the way from there is doing.

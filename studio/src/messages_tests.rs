@@ -14,6 +14,7 @@ fn the_generated_typescript_is_current() {
         .and::<DeskState>()
         .and::<Medium>()
         .and::<Sound>()
+        .and::<ViewerDelay>()
         .and::<Uplink>()
         .and::<DeskWarning>()
         .and::<Doors>()

@@ -97,6 +97,7 @@ impl Streams for World {
             tracks: Vec::new(),
             viewers: 3,
             muted: true,
+            viewer_delays: heliograph_relay::ViewerDelays::default(),
             sound: None,
             warnings: vec![Warning::BFrames],
             refused: BTreeMap::new(),

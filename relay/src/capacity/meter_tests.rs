@@ -55,6 +55,7 @@ impl Machine {
             }],
             viewers: 0,
             muted: false,
+            viewer_delays: crate::ViewerDelays::default(),
             sound: None,
             warnings: Vec::new(),
             refused: BTreeMap::new(),

@@ -48,6 +48,7 @@ pub(super) struct FakeViewer {
     pub(super) candidates: Mutex<Vec<String>>,
     pub(super) restarts: Mutex<Vec<String>>,
     pub(super) playout: Mutex<Vec<Option<PlayoutDelay>>>,
+    pub(super) delays: Mutex<Vec<Duration>>,
     pub(super) closed: Mutex<Option<CloseReason>>,
     pub(super) gone: AtomicBool,
 }
@@ -125,6 +126,7 @@ impl FakeRelay {
             candidates: Mutex::default(),
             restarts: Mutex::default(),
             playout: Mutex::default(),
+            delays: Mutex::default(),
             closed: Mutex::default(),
             gone: AtomicBool::new(false),
         });
@@ -219,6 +221,10 @@ impl Viewer for Handle {
         Ok("a=ice-ufrag:ours\r\n".to_owned())
     }
 
+    fn report_delay(&mut self, delay: Duration) {
+        self.shared.delays.lock().unwrap().push(delay);
+    }
+
     fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> (PlayoutDelay, Duration) {
         self.shared.playout.lock().unwrap().push(wish);
         let settings = PlayoutSettings::default();
@@ -252,6 +258,7 @@ fn snapshot(id: StreamId, port: u16, channel: Option<&str>, state: StreamState) 
         tracks: vec![track(MediaKind::Audio, Codec::Opus), track(MediaKind::Video, Codec::H264)],
         viewers: 2,
         muted: false,
+        viewer_delays: heliograph_relay::ViewerDelays::default(),
         sound: None,
         refused: Default::default(),
         warnings: vec![Warning::BFrames],

@@ -488,6 +488,23 @@ async fn a_viewer_asks_for_another_playout_delay() {
 }
 
 #[tokio::test]
+async fn a_viewer_tells_how_late_it_is() {
+    let site = Site::open(|_| {});
+    site.relay.publish(24_000, Some("den"), StreamState::Live);
+    let mut page = site.join("?channel=den").await;
+    page.expect_state("live").await;
+    page.expect("offer").await;
+    let viewer = connected(&site, &mut page, 0).await;
+    page.say(&json!({"event": "delay", "data": {"delay_ms": 140}})).await;
+    // The answer to what comes after it proves that it was read.
+    page.say(&json!({"event": "clock", "data": {"client_us": 1}})).await;
+    page.expect("clock").await;
+    assert_eq!(*viewer.delays.lock().unwrap(), [Duration::from_millis(140)]);
+    page.say(&json!({"event": "delay", "data": {"delay_ms": 60_001}})).await;
+    page.expect_error_and_close("bad_message", 1007).await;
+}
+
+#[tokio::test]
 async fn a_wish_may_come_before_there_is_anything_to_watch() {
     let site = Site::open(|_| {});
     let mut page = site.join("?channel=den").await;

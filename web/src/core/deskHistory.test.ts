@@ -28,6 +28,7 @@ function desk(video: Partial<Medium> = {}, changes: Partial<Desk> = {}): Desk {
     video: { ...VIDEO, ...video },
     audio: null,
     sound: null,
+    delay: null,
     uplink: null,
     warnings: [],
     ...changes,

@@ -13,6 +13,8 @@ export interface DeskMoment {
   readonly lossPercent: number | null;
   readonly roundTripMs: number | null;
   readonly viewers: number;
+  /** So late or less 95 of 100 viewers are. */
+  readonly delayMs: number | null;
 }
 
 interface Counted {
@@ -48,6 +50,7 @@ export class DeskHistory {
         lossPercent: on && came + missing > 0 ? (missing / (came + missing)) * 100 : null,
         roundTripMs: uplink?.round_trip_ms ?? null,
         viewers: desk.viewers,
+        delayMs: desk.delay?.p95_ms ?? null,
       },
     ];
     return this.#moments;

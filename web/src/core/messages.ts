@@ -6,7 +6,7 @@
 export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "playout", "data": PlayoutRange } | { "event": "clock", "data": ClockAnswer } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
 
 /** A WebSocket text frame from a viewer to the server. Other events are ignored. */
-export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null } | { "event": "playout", "data": PlayoutWish | null } | { "event": "clock", "data": ClockQuestion };
+export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null } | { "event": "playout", "data": PlayoutWish | null } | { "event": "clock", "data": ClockQuestion } | { "event": "delay", "data": DelayReport };
 
 /** `RTCSessionDescriptionInit`. */
 export type SessionDescription = {
@@ -59,6 +59,12 @@ export type PlayoutRange = {
 export type ClockQuestion = {
   /** When the viewer asked, in microseconds of a clock of its own; comes back unchanged. */
   client_us: number,
+};
+
+/** The data of `delay`. */
+export type DelayReport = {
+  /** From the server to the screen, in milliseconds, at most 60000. */
+  delay_ms: number,
 };
 
 /** The data of `clock` from the server. */

@@ -40,6 +40,8 @@ export interface SignalClient {
   sendPlayout?(wish: PlayoutWish | null): void;
   /** Asks for the server's clock. Missing where that cannot be asked. */
   askClock?(clientUs: number): void;
+  /** Tells how late the picture is. Missing where nobody can be told. */
+  sendDelay?(delayMs: number): void;
   /** Ends the session; no event comes after it. */
   close(): void;
 }

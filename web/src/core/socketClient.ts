@@ -69,6 +69,10 @@ export class SocketClient implements SignalClient {
     this.#send({ event: "clock", data: { client_us: clientUs } });
   }
 
+  sendDelay(delayMs: number): void {
+    this.#send({ event: "delay", data: { delay_ms: delayMs } });
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -15,6 +15,7 @@ const DESK: Desk = {
   video: null,
   audio: null,
   sound: null,
+  delay: null,
   uplink: null,
   warnings: [],
 };

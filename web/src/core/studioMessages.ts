@@ -36,6 +36,8 @@ export type Desk = {
   closed_for_s: number | null,
   /** People watching. */
   viewers: number,
+  /** How late they see it; `null` while no page tells. */
+  delay: ViewerDelay | null,
   /** Viewers get silence. */
   muted: boolean,
   /** The picture, as it arrives. */
@@ -83,6 +85,16 @@ export type Sound = {
   rms_dbfs: number,
   /** Nothing was above -60 since so many seconds; 0 while there is sound. */
   silent_for_s: number,
+};
+
+/** How late viewers see the broadcast: from the server to their screens, the newest word of each page. */
+export type ViewerDelay = {
+  /** Viewers whose pages tell; those over WHEP have no way to. */
+  viewers: number,
+  /** For half of them it is at most so much, in milliseconds. */
+  p50_ms: number,
+  /** For 95 of 100. */
+  p95_ms: number,
 };
 
 /** Who publishes, and how the way from there is doing. */

@@ -1,6 +1,7 @@
 import type { ClockOffset } from "./clockSync";
 import { ClockWatch } from "./clockWatch";
 import { type Endpoints, socketUrl, whepUrl } from "./config";
+import { DelayReport } from "./delayReport";
 import { FlowWatch } from "./flowWatch";
 import type { LatencyMode } from "./latency";
 import type { ChannelState } from "./messages";
@@ -94,6 +95,7 @@ export class ViewerSession {
   /** Made while the server is being reached; it takes some milliseconds that nobody has to wait for. */
   #spare: PeerLink | null = null;
   #flow = new FlowWatch();
+  #delay: DelayReport;
   #playback: PlaybackStats | null = null;
   readonly #playout: PlayoutControl;
   #stopFollowing: (() => void) | null = null;
@@ -113,6 +115,7 @@ export class ViewerSession {
     this.#parts = parts;
     this.#playout = new PlayoutControl(parts.latency.snapshot());
     this.#clock = new ClockWatch(parts.nowMs);
+    this.#delay = new DelayReport(parts.random);
   }
 
   readonly snapshot = (): ViewerSnapshot => this.#shown.snapshot();
@@ -203,6 +206,7 @@ export class ViewerSession {
     this.#leave();
     const generation = ++this.#generation;
     this.#flow = new FlowWatch();
+    this.#delay = new DelayReport(this.#parts.random);
     this.#playback = null;
     this.#serverState = null;
     this.#dispatch({ type: "attempt", attempt: this.#retries + 1 });
@@ -406,6 +410,7 @@ export class ViewerSession {
     this.#link = link;
     this.#playout.playing(link.peer);
     this.#flow = new FlowWatch();
+    this.#delay = new DelayReport(this.#parts.random);
     return link;
   }
 
@@ -460,7 +465,11 @@ export class ViewerSession {
       // TypeScript knows the report as a map of `any`.
       this.#playback = readPlayback(report as Iterable<readonly [string, unknown]>, this.#parts.nowMs());
       const flow = this.#flow.judge(this.#playback, this.#expectsVideo());
-      if (flow === "flowing") this.#onPicture();
+      if (flow === "flowing") {
+        this.#onPicture();
+        const delayMs = this.#delay.look(this.#playback, this.clock);
+        if (delayMs !== null) this.#client?.sendDelay?.(delayMs);
+      }
       if (flow === "stalled") {
         this.#dispatch({ type: "stalled", atMs: this.#playback.atMs, reason: this.#flow.reason(this.#playback) });
       }

@@ -25,6 +25,8 @@ export function Health({ desk }: { readonly desk: Desk }) {
     [words.rows.roundTrip, say(uplink?.round_trip_ms, words.ms)],
     [words.rows.drift, say(video?.drift_ppm, words.ppm)],
     [words.rows.sound, audio ? `${audio.codec}, ${words.kbit(audio.bitrate_bps / 1000)}` : figures.unknown],
+    [words.rows.viewers, words.count(desk.viewers)],
+    [words.rows.delay, say(desk.delay, ({ p50_ms, p95_ms }) => words.delay(p50_ms, p95_ms))],
     [words.rows.encoder, say(uplink?.encoder, (name) => (name === "" ? figures.unknown : name))],
     [words.rows.door, say(uplink?.door, (door) => door.toUpperCase())],
   ];
@@ -33,6 +35,7 @@ export function Health({ desk }: { readonly desk: Desk }) {
     [words.charts.fps, (moment) => moment.fps, words.fps],
     [words.charts.loss, (moment) => moment.lossPercent, words.percent],
     [words.charts.roundTrip, (moment) => moment.roundTripMs, words.ms],
+    [words.charts.delay, (moment) => moment.delayMs, words.ms],
     [words.charts.viewers, (moment) => moment.viewers, words.count],
   ];
   return (
@@ -51,6 +54,7 @@ export function Health({ desk }: { readonly desk: Desk }) {
               </div>
             ))}
           </dl>
+          {desk.delay && <p className={styles["note"]}>{words.delayNote(desk.delay.viewers, desk.viewers)}</p>}
           <div className={styles["charts"]}>
             {charts.map(([name, value, how]) => (
               <HistoryChart key={name} name={name} moments={moments} value={value} how={how} />

@@ -138,6 +138,7 @@ export const de: StudioCatalogue = {
       encoder: "Programm",
       door: "Zugang",
       viewers: "Zuschauer",
+      delay: "Verzögerung der Zuschauer",
     },
     sound: {
       name: "Lautstärke",
@@ -157,8 +158,12 @@ export const de: StudioCatalogue = {
       loss: "Verlust",
       roundTrip: "Hin und zurück",
       viewers: "Zuschauer",
+      delay: "Verzögerung der spätesten",
       over: "die letzten fünf Minuten",
     },
+    delay: (halfMs, mostMs) => `die Hälfte unter ${zahl(Math.round(halfMs))} ms, 95 % unter ${zahl(Math.round(mostMs))} ms`,
+    delayNote: (telling, all) =>
+      `Die Verzögerung reicht von diesem Server bis auf die Bildschirme, wie es die Seiten von ${zahl(telling)} der ${zahl(all)} Zuschauer melden. Der Weg von Ihnen hierher kommt dazu.`,
     mbit: (mbit) => `${zahl(mbit, 2)} Mbit/s`,
     kbit: (kbit) => `${zahl(Math.round(kbit))} kbit/s`,
     seconds: (seconds) => `${zahl(seconds, 1)} s`,

@@ -134,6 +134,7 @@ export const en = {
       encoder: "Encoder",
       door: "Way in",
       viewers: "Viewers",
+      delay: "Viewers’ delay",
     },
     sound: {
       name: "Loudness",
@@ -153,8 +154,13 @@ export const en = {
       loss: "Loss",
       roundTrip: "Round trip",
       viewers: "Viewers",
+      delay: "Delay of the latest viewers",
       over: "the last five minutes",
     },
+    delay: (halfMs: number, mostMs: number) =>
+      `half within ${Math.round(halfMs).toLocaleString("en")} ms, 95 % within ${Math.round(mostMs).toLocaleString("en")} ms`,
+    delayNote: (telling: number, all: number) =>
+      `The delay runs from this server to the viewers’ screens, as the pages of ${telling.toLocaleString("en")} of ${all.toLocaleString("en")} tell. What the way from you takes comes on top.`,
     mbit: (mbit: number) => `${mbit.toLocaleString("en", { maximumFractionDigits: 2 })} Mbit/s`,
     kbit: (kbit: number) => `${Math.round(kbit).toLocaleString("en")} kbit/s`,
     seconds: (seconds: number) => `${seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`,

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { DelayReport, REPORT_EVERY_MS } from "./delayReport";
+import { type PlaybackStats, readPlayback } from "./playbackStats";
+
+/** A look after so many seconds: pictures wait for 50 ms, and the round trip is 20 ms. */
+function look(seconds: number, roundTripS: number | null = 0.02): PlaybackStats {
+  const video = {
+    type: "inbound-rtp",
+    kind: "video",
+    packetsReceived: seconds * 100,
+    bytesReceived: seconds * 1000,
+    jitterBufferDelay: seconds * 30 * 0.05,
+    jitterBufferEmittedCount: seconds * 30,
+  };
+  const pair = { type: "candidate-pair", nominated: true, currentRoundTripTime: roundTripS };
+  return readPlayback(
+    [
+      ["video", video],
+      ["pair", pair],
+    ],
+    seconds * 1000,
+  );
+}
+
+function reports(random: number, seconds: number, roundTripS?: number): [number, number][] {
+  const report = new DelayReport(() => random);
+  return Array.from({ length: seconds }, (_, second) => [second, report.look(look(second, roundTripS), null)] as const)
+    .filter((one): one is [number, number] => one[1] !== null);
+}
+
+describe("DelayReport", () => {
+  it("reports every ten seconds, first when there is something to report", () => {
+    expect(reports(0, 30)).toEqual([4, 14, 24].map((second) => [second, 60]));
+    expect(REPORT_EVERY_MS).toBe(10_000);
+  });
+
+  it("spreads those who come at once", () => {
+    expect(reports(0.999, 12).map(([second]) => second)).toEqual([10]);
+  });
+
+  it("reports nothing that is not known, and nothing that makes no sense", () => {
+    const report = new DelayReport(() => 0);
+    expect([0, 10, 20].map((second) => report.look(look(second, null), null))).toEqual([null, null, null]);
+    expect(reports(0, 30, 130)).toEqual([]);
+  });
+});
