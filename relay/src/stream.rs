@@ -15,8 +15,8 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    ChannelName, CloseReason, CodecParameters, SoundLevel, StreamId, Track, TrackDescription, ViewerDelays,
-    Warning, delays::Delays, sound::Sound,
+    ChannelName, CloseReason, CodecParameters, SoundLevel, StreamId, Track, TrackDescription, Unplayable,
+    ViewerDelays, Warning, delays::Delays, sound::Sound, unplayable::UnplayableCounts,
 };
 
 /// Whether media flows.
@@ -55,6 +55,8 @@ pub struct StreamSnapshot {
     pub viewers: u32,
     /// How late they see it, from here to their screens.
     pub viewer_delays: ViewerDelays,
+    /// How many cannot decode it.
+    pub unplayable: Unplayable,
     /// Viewers get silence instead of the sound.
     pub muted: bool,
     /// How loud it is, while somebody measures and it is not muted.
@@ -123,6 +125,8 @@ pub(crate) struct LiveStream {
     pub(crate) viewers: AtomicU32,
     /// How late they see it.
     pub(crate) delays: Delays,
+    /// How many cannot decode it.
+    pub(crate) unplayable: UnplayableCounts,
     /// A keyframe is wanted; taken by the inlet.
     keyframe_wanted: AtomicBool,
     /// The publisher has been seen to answer such wishes.
@@ -168,6 +172,7 @@ impl LiveStream {
             sound: Sound::default(),
             viewers: AtomicU32::new(0),
             delays: Delays::default(),
+            unplayable: UnplayableCounts::default(),
             keyframe_wanted: AtomicBool::new(false),
             answers_keyframe_requests: AtomicBool::new(false),
             wake: Notify::new(),
@@ -300,6 +305,7 @@ impl LiveStream {
             tracks: report.tracks,
             viewers: self.viewers.load(Ordering::Relaxed),
             viewer_delays: self.delays.snapshot(),
+            unplayable: self.unplayable.snapshot(),
             muted,
             sound: self.sound.level(Instant::now()).filter(|_| !muted),
             warnings: report.warnings,

@@ -22,6 +22,7 @@ use crate::{
     delays::ReportedDelay,
     egress::Egress,
     stream::LiveStream,
+    unplayable::GoesWithout,
     viewer::{
         Stage, Viewer,
         mailbox::{Fact, Mailbox},
@@ -101,6 +102,8 @@ pub struct ViewerHandle {
     /// Of interest when ICE restarts.
     settled: Option<Box<Settled>>,
     missing: Vec<Codec>,
+    /// So the streamer knows of it.
+    goes_without: Vec<GoesWithout>,
     /// What holds on the channel.
     playout_settings: PlayoutSettings,
     /// What the viewer's packets carry, or will.
@@ -148,9 +151,12 @@ impl Ours {
         self.codecs.iter().copied().filter(|codec| kinds.contains(&codec.kind())).collect()
     }
 
-    fn error(&self, error: &SdpError) -> WatchError {
+    fn error(&self, stream: &LiveStream, error: &SdpError) -> WatchError {
         match error {
-            SdpError::NothingInCommon { missing } => WatchError::CodecNotSupported(self.codecs(missing)),
+            SdpError::NothingInCommon { missing } => {
+                stream.unplayable.turned_away();
+                WatchError::CodecNotSupported(self.codecs(missing))
+            }
             other => WatchError::BadSdp(other.to_string()),
         }
     }
@@ -184,7 +190,7 @@ impl Relay {
     ) -> Result<(ViewerHandle, String), WatchError> {
         let (mut handle, proposal) = self.admit(stream, &request).await?;
         let (answer, negotiated) = sdp::answer(offer, &proposal.ours.describe(&proposal.identity))
-            .map_err(|error| proposal.ours.error(&error))?;
+            .map_err(|error| proposal.ours.error(&handle.audience.stream, &error))?;
         handle.settle(*proposal, negotiated);
         Ok((handle, answer))
     }
@@ -250,6 +256,7 @@ impl Relay {
             proposal: None,
             settled: None,
             missing: Vec::new(),
+            goes_without: Vec::new(),
             playout_settings,
             playout: playout_settings.usual,
             delay: None,
@@ -318,7 +325,7 @@ impl ViewerHandle {
                 Ok(())
             }
             Err(error) => {
-                let error = proposal.ours.error(&error);
+                let error = proposal.ours.error(&self.audience.stream, &error);
                 self.proposal = Some(proposal);
                 Err(error)
             }
@@ -428,6 +435,7 @@ impl ViewerHandle {
         self.missing = ours.codecs(&negotiated.missing);
         for &codec in &self.missing {
             self.mailbox.missing(codec);
+            self.goes_without.push(GoesWithout::new(Arc::clone(&self.audience.stream), codec.kind()));
         }
         let media = Box::new(PlayerMedia {
             video: negotiated.video.clone(),

@@ -277,6 +277,7 @@ mod tests {
             viewers: 3,
             muted: false,
             viewer_delays: heliograph_relay::ViewerDelays::default(),
+            unplayable: heliograph_relay::Unplayable::default(),
             sound: None,
             warnings: Vec::new(),
             refused: BTreeMap::from([("duplicate", 2)]),

@@ -7,7 +7,7 @@ use heliograph_relay::{ChannelName, SoundLevel, StreamState, TrackSnapshot, View
 
 use crate::{
     App,
-    messages::{Desk, DeskState, DeskWarning, Medium, Sound, ViewerDelay},
+    messages::{Desk, DeskState, DeskWarning, Medium, Sound, Unplayable, ViewerDelay},
 };
 
 /// How the channel is doing now.
@@ -25,6 +25,7 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
         closed_for_s,
         viewers: 0,
         delay: None,
+        unplayable: Unplayable::default(),
         muted: false,
         video: None,
         audio: None,
@@ -43,6 +44,8 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
     desk.since_ms = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
     desk.viewers = stream.viewers;
     desk.delay = delay(stream.viewer_delays);
+    let heliograph_relay::Unplayable { without_picture, without_sound, turned_away } = stream.unplayable;
+    desk.unplayable = Unplayable { without_picture, without_sound, turned_away };
     desk.muted = stream.muted;
     desk.sound = stream.sound.map(sound);
     for track in &stream.tracks {
@@ -69,7 +72,48 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
         .iter()
         .map(|warning| DeskWarning { code: warning.code().to_owned(), message: warning.to_string() });
     desk.warnings.extend(warnings);
+    desk.warnings.extend(unplayable(&desk, &stream.tracks));
     desk
+}
+
+/// What it means that viewers cannot play the stream, and what reaches them.
+fn unplayable(desk: &Desk, tracks: &[TrackSnapshot]) -> Option<DeskWarning> {
+    let Unplayable { without_picture, without_sound, turned_away } = desk.unplayable;
+    let codec = |kind| {
+        tracks
+            .iter()
+            .find(|track| track.kind == kind)
+            .map_or("it".to_owned(), |track| track.codec.to_string())
+    };
+    let mut parts = Vec::new();
+    if without_picture > 0 {
+        let codec = codec(MediaKind::Video);
+        parts.push(format!(
+            "{} no picture, because their browsers cannot decode {codec}",
+            viewers(without_picture, "see")
+        ));
+    }
+    if without_sound > 0 {
+        let codec = codec(MediaKind::Audio);
+        parts.push(format!(
+            "{} no sound, because their browsers cannot decode {codec}",
+            viewers(without_sound, "hear")
+        ));
+    }
+    if turned_away > 0 {
+        parts.push(format!("{turned_away} could play nothing and were turned away"));
+    }
+    (!parts.is_empty()).then(|| DeskWarning {
+        code: "codec".to_owned(),
+        message: format!(
+            "{}. H.264 reaches everybody (OBS: Settings, Output, Video Encoder).",
+            parts.join("; ")
+        ),
+    })
+}
+
+fn viewers(count: u32, verb: &str) -> String {
+    if count == 1 { format!("1 viewer {verb}s") } else { format!("{count} viewers {verb}") }
 }
 
 fn delay(delays: ViewerDelays) -> Option<ViewerDelay> {

@@ -53,6 +53,8 @@ pub struct Desk {
     pub viewers: u32,
     /// How late they see it; `null` while no page tells.
     pub delay: Option<ViewerDelay>,
+    /// How many cannot play it.
+    pub unplayable: Unplayable,
     /// Viewers get silence.
     pub muted: bool,
     /// The picture, as it arrives.
@@ -132,6 +134,18 @@ pub struct ViewerDelay {
     pub p50_ms: u32,
     /// For 95 of 100.
     pub p95_ms: u32,
+}
+
+/// Viewers whose browsers do not know the format of the picture or of the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Unplayable {
+    /// They hear the sound now, and see nothing.
+    pub without_picture: u32,
+    /// They see the picture now, and hear nothing.
+    pub without_sound: u32,
+    /// So often somebody could play nothing at all and was turned away, since the stream began.
+    pub turned_away: u32,
 }
 
 /// Who publishes, and how the way from there is doing.

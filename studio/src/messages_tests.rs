@@ -15,6 +15,7 @@ fn the_generated_typescript_is_current() {
         .and::<Medium>()
         .and::<Sound>()
         .and::<ViewerDelay>()
+        .and::<Unplayable>()
         .and::<Uplink>()
         .and::<DeskWarning>()
         .and::<Doors>()

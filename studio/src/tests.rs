@@ -98,6 +98,7 @@ impl Streams for World {
             viewers: 3,
             muted: true,
             viewer_delays: heliograph_relay::ViewerDelays::default(),
+            unplayable: heliograph_relay::Unplayable { without_picture: 1, without_sound: 0, turned_away: 2 },
             sound: None,
             warnings: vec![Warning::BFrames],
             refused: BTreeMap::new(),
@@ -173,7 +174,13 @@ async fn the_key_opens_the_desk_and_nothing_else_does() {
         (&json!(3), &json!(true), &json!(1000))
     );
     let codes: Vec<_> = desk["warnings"].as_array().unwrap().iter().map(|one| &one["code"]).collect();
-    assert_eq!(codes, ["bitrate_limit", "b_frames"]);
+    assert_eq!(codes, ["bitrate_limit", "b_frames", "codec"]);
+    let words = desk["warnings"][2]["message"].as_str().unwrap();
+    assert!(
+        words.starts_with("1 viewer sees no picture, because their browsers cannot decode it; 2 could play"),
+        "{words}"
+    );
+    assert_eq!(desk["unplayable"], json!({"without_picture": 1, "without_sound": 0, "turned_away": 2}));
     assert_eq!(desk["uplink"]["door"], "rtmp");
     let out = ask(&router, "DELETE /studio/api/session", &headers, "").await;
     assert!(out.headers()[header::SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));

@@ -56,6 +56,7 @@ impl Machine {
             viewers: 0,
             muted: false,
             viewer_delays: crate::ViewerDelays::default(),
+            unplayable: crate::Unplayable::default(),
             sound: None,
             warnings: Vec::new(),
             refused: BTreeMap::new(),

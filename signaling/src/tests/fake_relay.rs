@@ -259,6 +259,7 @@ fn snapshot(id: StreamId, port: u16, channel: Option<&str>, state: StreamState) 
         viewers: 2,
         muted: false,
         viewer_delays: heliograph_relay::ViewerDelays::default(),
+        unplayable: heliograph_relay::Unplayable::default(),
         sound: None,
         refused: Default::default(),
         warnings: vec![Warning::BFrames],

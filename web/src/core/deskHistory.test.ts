@@ -29,6 +29,7 @@ function desk(video: Partial<Medium> = {}, changes: Partial<Desk> = {}): Desk {
     audio: null,
     sound: null,
     delay: null,
+    unplayable: { without_picture: 0, without_sound: 0, turned_away: 0 },
     uplink: null,
     warnings: [],
     ...changes,

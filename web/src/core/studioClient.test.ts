@@ -16,6 +16,7 @@ const DESK: Desk = {
   audio: null,
   sound: null,
   delay: null,
+  unplayable: { without_picture: 0, without_sound: 0, turned_away: 0 },
   uplink: null,
   warnings: [],
 };

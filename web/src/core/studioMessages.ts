@@ -38,6 +38,8 @@ export type Desk = {
   viewers: number,
   /** How late they see it; `null` while no page tells. */
   delay: ViewerDelay | null,
+  /** How many cannot play it. */
+  unplayable: Unplayable,
   /** Viewers get silence. */
   muted: boolean,
   /** The picture, as it arrives. */
@@ -95,6 +97,16 @@ export type ViewerDelay = {
   p50_ms: number,
   /** For 95 of 100. */
   p95_ms: number,
+};
+
+/** Viewers whose browsers do not know the format of the picture or of the sound. */
+export type Unplayable = {
+  /** They hear the sound now, and see nothing. */
+  without_picture: number,
+  /** They see the picture now, and hear nothing. */
+  without_sound: number,
+  /** So often somebody could play nothing at all and was turned away, since the stream began. */
+  turned_away: number,
 };
 
 /** Who publishes, and how the way from there is doing. */

@@ -52,7 +52,7 @@ describe.each(ALL)("the words of $of in $language", ({ original, translation }) 
   it("is translated", () => {
     const same = [...english].filter(([path, entry]) => typeof entry === "string" && translated.get(path) === entry);
     // Names, signs, and words that both languages share.
-    const shared = /^(name|direction|empty\.serverLabel|badge\.live|help\.escape|figures\.unknown|figures\.rows\.(bitrate|codec)|figures\.bitrateLine|health\.(rows|charts)\.bitrate)$/;
+    const shared = /^(name|direction|empty\.serverLabel|badge\.live|help\.escape|figures\.unknown|figures\.rows\.(bitrate|codec)|figures\.bitrateLine|health\.(rows|charts)\.bitrate|health\.rows\.codec)$/;
     expect(same.map(([path]) => path).filter((path) => !shared.test(path))).toEqual([]);
   });
 

@@ -53,7 +53,7 @@ export function Desk({ studio, desk, fresh, streamKey }: Props) {
           </Button>
         </div>
       </header>
-      {desk.state !== "offline" && <Warnings warnings={desk.warnings} />}
+      {desk.state !== "offline" && <Warnings desk={desk} />}
       <div className={styles["columns"]}>
         <Health desk={desk} />
         <DeskControls studio={studio} desk={desk} />

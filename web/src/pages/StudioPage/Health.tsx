@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "react";
+import { codecName } from "../../core/codecName";
 import { linePoints } from "../../core/chart";
 import { DeskHistory, type DeskMoment, HISTORY_MS, historyPoints } from "../../core/deskHistory";
 import type { Desk } from "../../core/studioMessages";
@@ -19,12 +20,13 @@ export function Health({ desk }: { readonly desk: Desk }) {
   const rows: readonly (readonly [string, string])[] = [
     [words.rows.bitrate, say(now?.bitrateMbit, words.mbit)],
     [words.rows.picture, video?.width && video.height ? figures.picture(video.width, video.height, video.fps) : figures.unknown],
+    [words.rows.codec, video ? codecName(video.codec) : figures.unknown],
     [words.rows.keyframes, say(video?.keyframe_interval_ms, (ms) => words.seconds(ms / 1000))],
     [words.rows.loss, `${say(now?.lossPercent, words.percent)} (${words.packets((video?.lost ?? 0) + (audio?.lost ?? 0))})`],
     [words.rows.again, say(uplink?.requested_again, words.packets)],
     [words.rows.roundTrip, say(uplink?.round_trip_ms, words.ms)],
     [words.rows.drift, say(video?.drift_ppm, words.ppm)],
-    [words.rows.sound, audio ? `${audio.codec}, ${words.kbit(audio.bitrate_bps / 1000)}` : figures.unknown],
+    [words.rows.sound, audio ? `${codecName(audio.codec)}, ${words.kbit(audio.bitrate_bps / 1000)}` : figures.unknown],
     [words.rows.viewers, words.count(desk.viewers)],
     [words.rows.delay, say(desk.delay, ({ p50_ms, p95_ms }) => words.delay(p50_ms, p95_ms))],
     [words.rows.encoder, say(uplink?.encoder, (name) => (name === "" ? figures.unknown : name))],

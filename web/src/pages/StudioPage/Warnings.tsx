@@ -1,10 +1,12 @@
-import type { DeskWarning } from "../../core/studioMessages";
+import { codecName } from "../../core/codecName";
+import type { Desk } from "../../core/studioMessages";
 import { useStudioStrings } from "../../hooks/useStudio";
 import styles from "./Warnings.module.css";
 
 /** What the streamer should change, and where. */
-export function Warnings({ warnings }: { readonly warnings: readonly DeskWarning[] }) {
+export function Warnings({ desk }: { readonly desk: Desk }) {
   const words = useStudioStrings().warnings;
+  const { warnings } = desk;
   const known = words.codes as Readonly<Record<string, (typeof words.codes)["b_frames"] | undefined>>;
   return (
     <section className={styles["warnings"]} aria-labelledby="warnings">
@@ -19,6 +21,7 @@ export function Warnings({ warnings }: { readonly warnings: readonly DeskWarning
               <li key={code} data-warning={code}>
                 <h3>{own?.title ?? words.unknown}</h3>
                 <p>{own?.text ?? message}</p>
+                {code === "codec" && <Affected desk={desk} />}
                 {own && <p className={styles["where"]}>{own.where}</p>}
               </li>
             );
@@ -26,5 +29,18 @@ export function Warnings({ warnings }: { readonly warnings: readonly DeskWarning
         </ul>
       )}
     </section>
+  );
+}
+
+/** How many viewers cannot play what is sent. */
+function Affected({ desk }: { readonly desk: Desk }) {
+  const { affected } = useStudioStrings().warnings;
+  const { without_picture, without_sound, turned_away } = desk.unplayable;
+  return (
+    <ul className={styles["affected"]}>
+      {without_picture > 0 && <li>{affected.picture(without_picture, codecName(desk.video?.codec))}</li>}
+      {without_sound > 0 && <li>{affected.sound(without_sound, codecName(desk.audio?.codec))}</li>}
+      {turned_away > 0 && <li>{affected.turnedAway(turned_away)}</li>}
+    </ul>
   );
 }

@@ -59,6 +59,13 @@ export const de: StudioCatalogue = {
     heading: "Was zu ändern ist",
     none: "Nichts zu ändern: Alles kommt an, wie es soll.",
     unknown: "Der Server sagt",
+    affected: {
+      picture: (viewers, codec) =>
+        viewers === 1 ? `1 Zuschauer sieht kein Bild: Sein Browser spielt kein ${codec} ab` : `${zahl(viewers)} Zuschauer sehen kein Bild: Ihre Browser spielen kein ${codec} ab`,
+      sound: (viewers, codec) =>
+        viewers === 1 ? `1 Zuschauer hört nichts: Sein Browser spielt kein ${codec} ab` : `${zahl(viewers)} Zuschauer hören nichts: Ihre Browser spielen kein ${codec} ab`,
+      turnedAway: (times) => (times === 1 ? "1 Browser konnte gar nichts abspielen" : `${zahl(times)}-mal konnte ein Browser gar nichts abspielen`),
+    },
     codes: {
       no_video: {
         title: "Es kommt kein Bild an",
@@ -115,6 +122,11 @@ export const de: StudioCatalogue = {
         text: "Allen fehlen Teile des Bildes.",
         where: "Nehmen Sie ein Kabel statt WLAN, und senken Sie Einstellungen → Ausgabe → Streamen → Bitrate um ein Drittel.",
       },
+      codec: {
+        title: "Manche Zuschauer können das nicht abspielen",
+        text: "Ihre Browser kennen das Format nicht, das Ihr Encoder sendet. Es wird ihnen gesagt.",
+        where: "OBS: Einstellungen → Ausgabe → Streamen → Videoencoder: Einer für H.264 erreicht alle.",
+      },
       overloaded: {
         title: "Der Server hat zu viel zu tun",
         text: "Er hat Pakete Ihres Streams verworfen.",
@@ -129,6 +141,7 @@ export const de: StudioCatalogue = {
     rows: {
       bitrate: "Bitrate",
       picture: "Bild",
+      codec: "Codec",
       keyframes: "Keyframe-Intervall",
       loss: "Auf Ihrer Leitung verloren",
       again: "Nachgefordert",

@@ -55,6 +55,13 @@ export const en = {
     none: "Nothing to change: everything arrives as it should.",
     /** The server's own word for something that this page does not know yet. */
     unknown: "The server says",
+    affected: {
+      picture: (viewers: number, codec: string) =>
+        viewers === 1 ? `1 viewer sees no picture: the browser cannot play ${codec}` : `${viewers.toLocaleString("en")} viewers see no picture: their browsers cannot play ${codec}`,
+      sound: (viewers: number, codec: string) =>
+        viewers === 1 ? `1 viewer hears nothing: the browser cannot play ${codec}` : `${viewers.toLocaleString("en")} viewers hear nothing: their browsers cannot play ${codec}`,
+      turnedAway: (times: number) => (times === 1 ? "1 browser could play nothing at all" : `${times.toLocaleString("en")} times a browser could play nothing at all`),
+    },
     codes: {
       no_video: {
         title: "No picture arrives",
@@ -111,6 +118,11 @@ export const en = {
         text: "Parts of the picture are missing for everybody.",
         where: "Use a cable instead of Wi-Fi, and lower Settings → Output → Streaming → Bitrate by a third.",
       },
+      codec: {
+        title: "Some viewers cannot play this",
+        text: "Their browsers do not know the format that your encoder sends. They are told so.",
+        where: "OBS: Settings → Output → Streaming → Video Encoder: one for H.264 reaches everybody.",
+      },
       overloaded: {
         title: "The server has too much to do",
         text: "It dropped packets of your stream.",
@@ -125,6 +137,7 @@ export const en = {
     rows: {
       bitrate: "Bitrate",
       picture: "Picture",
+      codec: "Codec",
       keyframes: "Keyframe interval",
       loss: "Lost on your line",
       again: "Asked for again",
