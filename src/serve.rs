@@ -20,7 +20,7 @@ use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
     ControlToken, Shutdown, SignalingSettings, control_router, local_only, public_router,
 };
-use heliograph_studio::messages::Doors;
+use heliograph_studio::messages::{Doors, SrtDoor};
 use openssl::ssl::SslAcceptor;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -278,7 +278,11 @@ impl PublishersSide {
             ftl_port: Some(settings.ftl_port),
             rtmp_port: self.open_rtmp(settings.rtmp),
             rtmps_port: self.open_rtmp(settings.rtmps),
-            srt_port: self.srt.as_ref().and_then(|_| settings.srt.number()),
+            srt: self.srt.as_ref().and_then(|_| settings.srt.number()).map(|port| SrtDoor {
+                port,
+                latency_ms: u32::try_from(settings.srt_latency.as_millis()).unwrap_or(u32::MAX),
+                passphrase: settings.srt_passphrase.as_ref().map(|passphrase| passphrase.reveal().to_owned()),
+            }),
             whip: self.whip.is_some(),
         };
         let desk = studio::router(&self.house, relay, settings, doors);

@@ -1,6 +1,8 @@
 //! What crosses the wire at the desk. `docs/messages.md` explains it to people; the TypeScript twin in
 //! `web/src/core/studioMessages.ts` is generated.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 #[cfg(test)]
 use ts_rs::TS;
@@ -195,7 +197,29 @@ pub struct Doors {
     /// RTMP over TLS.
     pub rtmps_port: Option<u16>,
     /// SRT.
-    pub srt_port: Option<u16>,
+    pub srt: Option<SrtDoor>,
     /// WHIP, over the port of the page: `/whip/{channel}`.
     pub whip: bool,
+}
+
+/// How encoders come in over SRT. `Debug` does not show the passphrase.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct SrtDoor {
+    /// Over UDP; the server listens.
+    pub port: u16,
+    /// So long lost packets are waited for at least, in milliseconds; encoders may ask for more.
+    pub latency_ms: u32,
+    /// What they must encrypt with; `null`: they must not encrypt. The desk shows it to whoever has a stream key, since nobody
+    /// can publish without it.
+    pub passphrase: Option<String>,
+}
+
+impl fmt::Debug for SrtDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SrtDoor")
+            .field("port", &self.port)
+            .field("latency_ms", &self.latency_ms)
+            .finish_non_exhaustive()
+    }
 }

@@ -19,5 +19,6 @@ fn the_generated_typescript_is_current() {
         .and::<Uplink>()
         .and::<DeskWarning>()
         .and::<Doors>()
+        .and::<SrtDoor>()
         .check(concat!(env!("CARGO_MANIFEST_DIR"), "/../web/src/core/studioMessages.ts"));
 }

@@ -54,7 +54,9 @@ impl Passphrase {
         }
     }
 
-    pub(super) fn reveal(&self) -> &str {
+    /// In clear, for those who may publish.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DeskHistory, HISTORY_MS, historyPoints } from "./deskHistory";
-import { encoderSetups } from "./encoderSetup";
+import { encoderSetups, srtAddress } from "./encoderSetup";
 import type { Desk, Medium } from "./studioMessages";
 
 const VIDEO: Medium = {
@@ -19,7 +19,7 @@ function desk(video: Partial<Medium> = {}, changes: Partial<Desk> = {}): Desk {
   return {
     channel: "the den",
     title: null,
-    doors: { ftl_port: 8084, rtmp_port: 1935, rtmps_port: 1936, srt_port: null, whip: true },
+    doors: { ftl_port: 8084, rtmp_port: 1935, rtmps_port: 1936, whip: true, srt: null },
     state: "live",
     since_ms: 1,
     closed_for_s: null,
@@ -80,8 +80,18 @@ describe("encoderSetups", () => {
     ]);
   });
 
+  it("puts everything that SRT needs into one address", () => {
+    const srt = { port: 8890, latency_ms: 120, passphrase: null };
+    const [way] = encoderSetups(desk({}, { doors: { ftl_port: null, rtmp_port: null, rtmps_port: null, whip: false, srt } }), page);
+    expect(way).toEqual({ kind: "srt", server: "srt://tv.example.org:8890", srt });
+    const address = (passphrase: string | null) => srtAddress({ server: "srt://h:8890", srt: { ...srt, passphrase } }, "77-key");
+    expect(address(null)).toBe("srt://h:8890?streamid=77-key");
+    expect(address("long_enough-1")).toBe("srt://h:8890?streamid=77-key&passphrase=long_enough-1");
+    expect(address("with & signs")).toBe("srt://h:8890?streamid=77-key");
+  });
+
   it("leaves out doors that are closed", () => {
-    const doors = { ftl_port: null, rtmp_port: 1940, rtmps_port: null, srt_port: null, whip: false };
+    const doors = { ftl_port: null, rtmp_port: 1940, rtmps_port: null, whip: false, srt: null };
     expect(encoderSetups(desk({}, { doors }), page)).toEqual([{ kind: "obs-rtmp", server: "rtmp://tv.example.org:1940/live" }]);
   });
 });

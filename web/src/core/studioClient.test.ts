@@ -6,7 +6,7 @@ import type { Desk } from "./studioMessages";
 const DESK: Desk = {
   channel: "den",
   title: null,
-  doors: { ftl_port: 8084, rtmp_port: 1935, rtmps_port: null, srt_port: null, whip: true },
+  doors: { ftl_port: 8084, rtmp_port: 1935, rtmps_port: null, whip: true, srt: null },
   state: "live",
   since_ms: 1,
   closed_for_s: null,

@@ -146,7 +146,18 @@ export type Doors = {
   /** RTMP over TLS. */
   rtmps_port: number | null,
   /** SRT. */
-  srt_port: number | null,
+  srt: SrtDoor | null,
   /** WHIP, over the port of the page: `/whip/{channel}`. */
   whip: boolean,
+};
+
+/** How encoders come in over SRT. `Debug` does not show the passphrase. */
+export type SrtDoor = {
+  /** Over UDP; the server listens. */
+  port: number,
+  /** So long lost packets are waited for at least, in milliseconds; encoders may ask for more. */
+  latency_ms: number,
+  /** What they must encrypt with; `null`: they must not encrypt. The desk shows it to whoever has a stream key, since nobody
+   * can publish without it. */
+  passphrase: string | null,
 };

@@ -1,5 +1,5 @@
 import { CopyField } from "../../components/CopyField/CopyField";
-import { encoderSetups } from "../../core/encoderSetup";
+import { encoderSetups, type EncoderSetup as Setup, srtAddress } from "../../core/encoderSetup";
 import type { Desk } from "../../core/studioMessages";
 import { useStudioStrings } from "../../hooks/useStudio";
 import styles from "./EncoderSetup.module.css";
@@ -18,24 +18,24 @@ export function EncoderSetup({ desk, streamKey }: Props) {
       <h2 id="setup">{setup.heading}</h2>
       <p>{setup.text}</p>
       <div className={styles["ways"]}>
-        {setups.map(({ kind, server }, at) => (
-          <details key={kind} open={at === 0 && desk.state === "offline"} data-way={kind}>
-            <summary>{setup.kinds[kind].name}</summary>
-            <p>{setup.kinds[kind].steps}</p>
-            <dl>
-              <dt>{setup.server}</dt>
-              <dd>
-                <CopyField text={server} label={setup.server} />
-              </dd>
-              <dt>{kind === "obs-whip" ? setup.token : setup.key}</dt>
-              <dd>
-                {streamKey === null ? (
-                  <span className={styles["hidden"]}>{setup.hidden}</span>
-                ) : (
-                  <CopyField text={streamKey} label={setup.key} secret />
-                )}
-              </dd>
-            </dl>
+        {setups.map((way, at) => (
+          <details key={way.kind} open={at === 0 && desk.state === "offline"} data-way={way.kind}>
+            <summary>{setup.kinds[way.kind].name}</summary>
+            <p>{setup.kinds[way.kind].steps}</p>
+            {way.srt ? (
+              <SrtFields way={way} streamKey={streamKey} />
+            ) : (
+              <dl>
+                <dt>{setup.server}</dt>
+                <dd>
+                  <CopyField text={way.server} label={setup.server} />
+                </dd>
+                <dt>{way.kind === "obs-whip" ? setup.token : setup.key}</dt>
+                <dd>
+                  <StreamKey streamKey={streamKey} />
+                </dd>
+              </dl>
+            )}
           </details>
         ))}
       </div>
@@ -46,5 +46,48 @@ export function EncoderSetup({ desk, streamKey }: Props) {
         ))}
       </ul>
     </section>
+  );
+}
+
+function StreamKey({ streamKey }: { readonly streamKey: string | null }) {
+  const { setup } = useStudioStrings();
+  if (streamKey === null) return <span className={styles["hidden"]}>{setup.hidden}</span>;
+  return <CopyField text={streamKey} label={setup.key} secret />;
+}
+
+/** Everything in one address for OBS, and the parts for encoders that have a field for each. */
+function SrtFields({ way, streamKey }: { readonly way: Setup; readonly streamKey: string | null }) {
+  const { setup } = useStudioStrings();
+  const { srt } = setup;
+  const { latency_ms: latencyMs = 0, passphrase = null } = way.srt ?? {};
+  return (
+    <dl>
+      <dt>{srt.whole}</dt>
+      <dd>
+        {streamKey === null ? (
+          <CopyField text={srtAddress(way, srt.yourKey)} label={srt.whole} />
+        ) : (
+          <CopyField text={srtAddress(way, streamKey)} label={srt.whole} secret />
+        )}
+      </dd>
+      <dt>{setup.server}</dt>
+      <dd>
+        <CopyField text={way.server} label={setup.server} />
+      </dd>
+      <dt>{srt.streamId}</dt>
+      <dd>
+        <StreamKey streamKey={streamKey} />
+      </dd>
+      <dt>{srt.passphrase}</dt>
+      <dd>
+        {passphrase === null ? (
+          <span className={styles["hidden"]}>{srt.noPassphrase}</span>
+        ) : (
+          <CopyField text={passphrase} label={srt.passphrase} secret />
+        )}
+      </dd>
+      <dt>{srt.latency}</dt>
+      <dd>{srt.latencyText(latencyMs)}</dd>
+    </dl>
   );
 }

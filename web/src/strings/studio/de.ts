@@ -206,6 +206,21 @@ export const de: StudioCatalogue = {
         steps: "Einstellungen → Stream: Plattform „Benutzerdefiniert …“. Etwas später als die anderen, und es geht durch die meisten Firewalls.",
       },
       rtmps: { name: "Dasselbe verschlüsselt: RTMPS", steps: "Einstellungen → Stream: Plattform „Benutzerdefiniert …“." },
+      srt: {
+        name: "OBS und Encoder als Gerät über eine schlechte Leitung, SRT",
+        steps:
+          "OBS: Einstellungen → Stream: Plattform „Benutzerdefiniert …“, die ganze Adresse als Server, der Streamschlüssel bleibt leer. Andere Encoder: Modus „Caller“, MPEG-TS mit H.264 und AAC, und die Teile von unten.",
+      },
+    },
+    srt: {
+      whole: "Die ganze Adresse",
+      yourKey: "IHR-STREAMSCHLÜSSEL",
+      streamId: "Stream-ID (Ihr Streamschlüssel)",
+      passphrase: "Passwort (passphrase)",
+      noPassphrase: "keines; nicht verschlüsseln",
+      latency: "Latenz",
+      latencyText: (ms) =>
+        `Mindestens ${zahl(ms)} ms. Drei bis vier Hin- und Rückwege genügen; jeder Zuschauer sieht sie. In OBS kommt „&latency=“ an die Adresse, in Mikrosekunden.`,
     },
     adviceHeading: "Der Encoder, genau",
     advice: [

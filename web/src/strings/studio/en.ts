@@ -200,6 +200,21 @@ export const en = {
       },
       "obs-rtmp": { name: "OBS and most others, RTMP", steps: "Settings → Stream: service “Custom…”. A little later than the others, and it works through most firewalls." },
       rtmps: { name: "The same, encrypted: RTMPS", steps: "Settings → Stream: service “Custom…”." },
+      srt: {
+        name: "OBS and hardware encoders over a bad line, SRT",
+        steps:
+          "OBS: Settings → Stream: service “Custom…”, the whole address as the server, and an empty stream key. Other encoders: mode “caller”, MPEG-TS with H.264 and AAC, and the parts below.",
+      },
+    },
+    srt: {
+      whole: "The whole address",
+      yourKey: "YOUR-STREAM-KEY",
+      streamId: "Stream id (your stream key)",
+      passphrase: "Passphrase",
+      noPassphrase: "none; do not encrypt",
+      latency: "Latency",
+      latencyText: (ms: number) =>
+        `At least ${ms.toLocaleString("en")} ms. Three to four round trips are enough; every viewer sees it. In OBS add “&latency=” to the address, in microseconds.`,
     },
     adviceHeading: "The encoder, exactly",
     advice: [
