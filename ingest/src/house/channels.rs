@@ -18,6 +18,7 @@ use crate::auth::SessionId;
 pub(super) struct Channels<L, S> {
     takeover: Takeover,
     takeover_silence: Duration,
+    restart_silence: Duration,
     channels: HashMap<ChannelName, Channel<L, S>>,
 }
 
@@ -54,6 +55,9 @@ pub(super) enum Claim<L, S> {
         link: Option<L>,
     },
     InUse,
+    /// The one that holds it comes from the same address, and may be the same publisher's session from before it was
+    /// killed: ask again at this moment. Whoever cannot wait is to take it as [`Self::InUse`].
+    PerhapsAt(Instant),
 }
 
 /// Remembers how to tell a grace timer from an outdated one.
@@ -65,11 +69,13 @@ pub(super) trait SessionHandle: Clone {
     fn address(&self) -> IpAddr;
     /// The last time its UDP was heard, or when it got its port.
     fn last_heard(&self) -> Instant;
+    /// Whether any of its media was heard.
+    fn has_sent(&self) -> bool;
 }
 
 impl<L: Clone, S: SessionHandle> Channels<L, S> {
-    pub(super) fn new(takeover: Takeover, takeover_silence: Duration) -> Self {
-        Self { takeover, takeover_silence, channels: HashMap::new() }
+    pub(super) fn new(takeover: Takeover, takeover_silence: Duration, restart_silence: Duration) -> Self {
+        Self { takeover, takeover_silence, restart_silence, channels: HashMap::new() }
     }
 
     /// A publisher with the right key wants the channel. When granted, it is the holder from now on.
@@ -90,17 +96,28 @@ impl<L: Clone, S: SessionHandle> Channels<L, S> {
         let mut holder = Holder { session, handle, ousted: Vec::new() };
         let mut ousted = None;
         if let Some(present) = &channel.holder {
-            let silent = now.saturating_duration_since(present.handle.last_heard()) >= self.takeover_silence;
+            let from = present.handle.address();
+            // One that is still about to connect is silent as well, so this is for those that have sent.
+            let perhaps_itself = from == holder.handle.address() && present.handle.has_sent();
+            let silence = if perhaps_itself { self.restart_silence } else { self.takeover_silence };
+            let silent = now.saturating_duration_since(present.handle.last_heard()) >= silence;
             if !silent {
-                let Takeover::Every(period) = self.takeover else { return Claim::InUse };
-                let too_soon =
-                    channel.last_takeover.is_some_and(|last| now.saturating_duration_since(last) < period);
-                if too_soon || present.ousted.contains(&holder.handle.address()) {
-                    return Claim::InUse;
+                let allowed = match self.takeover {
+                    Takeover::WhenSilent => false,
+                    Takeover::Every(period) => {
+                        let passed = |last| now.saturating_duration_since(last) >= period;
+                        channel.last_takeover.is_none_or(passed)
+                            && !present.ousted.contains(&holder.handle.address())
+                    }
+                };
+                if !allowed {
+                    return match perhaps_itself {
+                        true => Claim::PerhapsAt(present.handle.last_heard() + silence),
+                        false => Claim::InUse,
+                    };
                 }
                 channel.last_takeover = Some(now);
             }
-            let from = present.handle.address();
             if from != holder.handle.address() {
                 holder.ousted.push(from);
             }
@@ -180,7 +197,7 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Debug, PartialEq, Eq)]
-    struct Handle(&'static str, Instant);
+    struct Handle(&'static str, Instant, bool);
 
     impl SessionHandle for Handle {
         fn address(&self) -> IpAddr {
@@ -188,6 +205,9 @@ mod tests {
         }
         fn last_heard(&self) -> Instant {
             self.1
+        }
+        fn has_sent(&self) -> bool {
+            self.2
         }
     }
 
@@ -202,7 +222,8 @@ mod tests {
 
     impl Sim {
         fn new(takeover: Takeover) -> Self {
-            Self { channels: Channels::new(takeover, Duration::from_secs(3)), now: Instant::now(), next: 1 }
+            let (seconds, millis) = (Duration::from_secs(3), Duration::from_millis(700));
+            Self { channels: Channels::new(takeover, seconds, millis), now: Instant::now(), next: 1 }
         }
 
         fn main() -> ChannelName {
@@ -213,7 +234,7 @@ mod tests {
         fn claim(&mut self, ip: &'static str, heard_for: u64) -> (SessionId, Claim<u16, Handle>) {
             let session = SessionId(self.next);
             self.next += 1;
-            let handle = Handle(ip, self.now + Duration::from_secs(heard_for));
+            let handle = Handle(ip, self.now + Duration::from_secs(heard_for), heard_for > 0);
             (session, self.channels.claim(self.now, &Self::main(), session, handle))
         }
 
@@ -225,7 +246,7 @@ mod tests {
     fn granted(claim: &Claim<u16, Handle>) -> Option<Option<&'static str>> {
         match claim {
             Claim::Granted { ousted, .. } => Some(ousted.as_ref().map(|handle| handle.0)),
-            Claim::InUse => None,
+            Claim::InUse | Claim::PerhapsAt(_) => None,
         }
     }
 
@@ -248,6 +269,23 @@ mod tests {
         assert_eq!(granted(&sim.claim(ME, 0).1), Some(Some(ME)));
         sim.pass(3);
         assert_eq!(granted(&sim.claim(YOU, 0).1), Some(Some(ME)), "no limit on this kind");
+    }
+
+    #[test]
+    fn a_killed_publisher_that_comes_back_need_not_wait_for_long() {
+        let mut sim = Sim::new(Takeover::WhenSilent);
+        sim.claim(ME, 10);
+        sim.pass(10);
+        let again = sim.now + Duration::from_millis(700);
+        assert_eq!(sim.claim(ME, 10).1, Claim::PerhapsAt(again));
+        assert_eq!(sim.claim(YOU, 10).1, Claim::InUse, "not from elsewhere");
+        sim.now = again;
+        assert_eq!(granted(&sim.claim(YOU, 10).1), None, "not from elsewhere");
+        assert_eq!(granted(&sim.claim(ME, 0).1), Some(Some(ME)));
+        sim.pass(2);
+        assert_eq!(sim.claim(ME, 0).1, Claim::InUse, "the new one has not begun to send");
+        sim.pass(1);
+        assert_eq!(granted(&sim.claim(ME, 0).1), Some(Some(ME)));
     }
 
     #[test]

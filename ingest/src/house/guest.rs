@@ -94,7 +94,8 @@ impl Guest {
         self.reports.as_ref()
     }
 
-    /// Takes the channel, and the relay's port for it. Whoever held it before is sent away when it has to be.
+    /// Takes the channel, and the relay's port for it. Whoever held it before is sent away when it has to be. Waits for a
+    /// second or so to see whether a holder from the same address is dead.
     /// `port` is the public media port that the publisher will be told, where its door has one per stream.
     ///
     /// # Errors
@@ -112,7 +113,16 @@ impl Guest {
             });
         }
         let (handle, orders) = Handle::new(Instant::now(), self.remote());
-        let claim = house.channels().claim(Instant::now(), &channel, session, handle.clone());
+        let patience = Instant::now() + RESTART_PATIENCE;
+        let claim = loop {
+            let claim = house.channels().claim(Instant::now(), &channel, session, handle.clone());
+            match claim {
+                Claim::PerhapsAt(moment) if moment < patience => {
+                    tokio::time::sleep_until(moment.into()).await;
+                }
+                claim => break claim,
+            }
+        };
         let Claim::Granted { ousted, link } = claim else {
             self.end(EndReason::ChannelInUse);
             return Err(in_use());
@@ -155,4 +165,6 @@ impl Drop for Guest {
     }
 }
 
+/// What is under way from a killed publisher may still come in, and SRT holds it back for its latency.
+const RESTART_PATIENCE: Duration = Duration::from_millis(1_500);
 const OUST_WAIT: Duration = Duration::from_millis(300);

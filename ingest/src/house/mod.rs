@@ -64,7 +64,11 @@ impl House {
         allocator: Arc<dyn Allocator>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            channels: Mutex::new(Channels::new(settings.takeover, settings.takeover_silence)),
+            channels: Mutex::new(Channels::new(
+                settings.takeover,
+                settings.takeover_silence,
+                settings.restart_silence.min(settings.takeover_silence),
+            )),
             doorkeeper: Mutex::new(Doorkeeper::new(
                 settings.unauthenticated_per_address,
                 settings.unauthenticated_total,

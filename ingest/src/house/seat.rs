@@ -80,7 +80,7 @@ impl Seat {
     pub(super) fn go_live(&mut self, link: RelayLink, port: Option<u16>) {
         let now = Instant::now();
         (self.since, self.since_wall) = (now, SystemTime::now());
-        self.handle.heard.set(now);
+        self.handle.heard.begin(now);
         let publication = &mut self.guest.publication;
         (publication.port, publication.relay_port) = (port, Some(link.port));
         tracing::info!(
@@ -314,26 +314,51 @@ impl SessionHandle for Handle {
     fn last_heard(&self) -> Instant {
         self.heard.get()
     }
+
+    fn has_sent(&self) -> bool {
+        self.heard.something()
+    }
 }
 
 /// The last time a session's media was heard, readable from other tasks.
 #[derive(Clone, Debug)]
 struct Heard {
     base: Instant,
-    millis: Arc<AtomicU64>,
+    times: Arc<Times>,
+}
+
+/// Milliseconds since the base.
+#[derive(Debug, Default)]
+struct Times {
+    /// When the session went live.
+    live: AtomicU64,
+    last: AtomicU64,
 }
 
 impl Heard {
     fn new(now: Instant) -> Self {
-        Self { base: now, millis: Arc::default() }
+        Self { base: now, times: Arc::default() }
+    }
+
+    /// Nothing was heard yet, and silence counts from here.
+    fn begin(&self, at: Instant) {
+        self.times.live.store(self.millis(at), Ordering::Relaxed);
+        self.set(at);
     }
 
     fn set(&self, at: Instant) {
-        let millis = at.saturating_duration_since(self.base).as_millis();
-        self.millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.times.last.store(self.millis(at), Ordering::Relaxed);
     }
 
     fn get(&self) -> Instant {
-        self.base + Duration::from_millis(self.millis.load(Ordering::Relaxed))
+        self.base + Duration::from_millis(self.times.last.load(Ordering::Relaxed))
+    }
+
+    fn something(&self) -> bool {
+        self.times.last.load(Ordering::Relaxed) > self.times.live.load(Ordering::Relaxed)
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.base).as_millis()).unwrap_or(u64::MAX)
     }
 }

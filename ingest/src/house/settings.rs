@@ -25,6 +25,9 @@ pub struct HouseSettings {
     pub takeover: Takeover,
     /// A session that sent no media for this long may always be taken over.
     pub takeover_silence: Duration,
+    /// The same for a newcomer from the address of the silent one: mostly a publisher that was killed and started again,
+    /// over a protocol whose connections do not tell (SRT, WHIP). Longer than the pauses of a line that is well enough.
+    pub restart_silence: Duration,
     /// How much a publisher may send.
     pub bitrate: BitrateLimits,
     /// Where publishers may come from; empty for anywhere.
@@ -42,6 +45,7 @@ impl Default for HouseSettings {
             grace: Duration::from_secs(30),
             takeover: Takeover::WhenSilent,
             takeover_silence: Duration::from_secs(3),
+            restart_silence: Duration::from_millis(700),
             bitrate: BitrateLimits::default(),
             networks: Vec::new(),
             metadata_interval: Duration::from_secs(10),
