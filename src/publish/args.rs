@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 
 use super::muxed::Muxed;
 
-/// Publish a test picture, a file or live RTP over FTL, or the first two over RTMP or SRT.
+/// Publish a test picture, a file or live RTP over FTL or WHIP, or the first two over RTMP or SRT.
 #[derive(Debug, Clone, Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).multiple(true).args(["test_picture", "file", "rtp_video", "rtp_audio"])))]
 pub(crate) struct PublishArgs {
     /// Host name or address of the FTL server
-    #[arg(long, value_name = "HOST", required_unless_present_any = ["rtmp", "srt"], conflicts_with_all = ["rtmp", "srt"])]
+    #[arg(long, value_name = "HOST", required_unless_present_any = ["rtmp", "srt", "whip"], conflicts_with_all = ["rtmp", "srt", "whip"])]
     pub(crate) to: Option<String>,
     /// Publish over RTMP instead, to an address such as rtmp://host/live (or rtmps://); the key is appended
     #[arg(long, value_name = "URL", conflicts_with_all = ["rtp_video", "rtp_audio", "peak", "speed_test", "lose_every"])]
@@ -19,6 +19,9 @@ pub(crate) struct PublishArgs {
     /// Publish over SRT instead, to an address such as srt://host:8890; the key becomes the stream id
     #[arg(long, value_name = "URL", conflicts_with_all = ["rtmp", "rtp_video", "rtp_audio", "peak", "speed_test", "lose_every"])]
     pub(crate) srt: Option<String>,
+    /// Publish over WHIP instead, to an address such as http://host:8080/whip/CHANNEL (or https://)
+    #[arg(long, value_name = "URL", conflicts_with_all = ["rtmp", "srt", "peak", "speed_test", "lose_every"])]
+    pub(crate) whip: Option<String>,
     /// Its control port
     #[arg(long, default_value_t = 8084, value_name = "PORT")]
     pub(crate) port: u16,
@@ -81,6 +84,7 @@ impl PublishArgs {
             to: Some(to),
             rtmp: None,
             srt: None,
+            whip: None,
             port,
             key,
             test_picture: true,
@@ -200,6 +204,7 @@ mod tests {
         assert!(parse("--to host").is_ok() && parse("--rtmp rtmp://host/live").is_ok());
         assert!(parse("--to host --rtmp rtmp://host/live").is_err() && parse("--loop").is_err());
         assert!(parse("--rtmp rtmp://host/live --speed-test").is_err());
+        assert!(parse("--whip http://host/whip").is_ok() && parse("--whip http://host --to host").is_err());
         assert!(parse("--srt srt://host:8890").is_ok() && parse("--srt srt://host --to host").is_err());
     }
 

@@ -19,10 +19,12 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use heliograph_media::h264::annex_b;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::UnixDatagram,
     process::{Child, Command},
 };
+
+use super::orphans::dies_with_us;
 
 /// Largest RTP packet ffmpeg is asked to make.
 const PACKET_SIZE: &str = "1392";
@@ -65,21 +67,27 @@ impl Ffmpeg {
         };
         let video = output(video, "video", "96")?;
         let audio = output(audio, "audio", "97")?;
-        let (child, complaints) = spawn(command)?;
+        let (child, complaints) = spawn(command, Stdio::null())?;
         Ok(Self { child, video, audio, complaints, _folder: Some(folder) })
     }
 
-    /// Starts `ffmpeg <inputs> <outputs> -f <format> <address>`, which sends by itself.
-    pub(super) fn start_muxed(
+    /// Starts `ffmpeg <inputs> <outputs> -f <format> <address>`, which sends by itself. `secret` are options of the
+    /// output, `name=value`, that nobody sees: a command line is shown to everybody on the machine.
+    pub(super) async fn start_muxed(
         inputs: &[String],
         outputs: &[String],
         format: &str,
+        secret: &str,
         address: &str,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new("ffmpeg");
         command.args(["-nostdin", "-hide_banner", "-loglevel", "error"]).args(inputs).args(outputs);
-        command.args(["-flush_packets", "1", "-f", format, address]);
-        let (child, complaints) = spawn(command)?;
+        // A file of options; this one is a pipe.
+        command.args(["-flush_packets", "1", "-fpre", "/dev/stdin", "-f", format, address]);
+        let (mut child, complaints) = spawn(command, Stdio::piped())?;
+        if let Some(mut options) = child.stdin.take() {
+            options.write_all(format!("{secret}\n").as_bytes()).await.context("telling ffmpeg the key")?;
+        }
         Ok(Self { child, video: None, audio: None, complaints, _folder: None })
     }
 
@@ -96,8 +104,9 @@ impl Ffmpeg {
 }
 
 /// The process, and the last of what it complains about.
-fn spawn(mut command: Command) -> anyhow::Result<(Child, Arc<Mutex<VecDeque<String>>>)> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+fn spawn(mut command: Command, stdin: Stdio) -> anyhow::Result<(Child, Arc<Mutex<VecDeque<String>>>)> {
+    dies_with_us(&mut command);
+    command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(missing("ffmpeg"))?;
     let complaints = Arc::new(Mutex::new(VecDeque::new()));
     if let Some(stderr) = child.stderr.take() {

@@ -1,12 +1,14 @@
 //! `heliograph publish`: a publisher for the demo, for tests, and for people without OBS. Over FTL with the program's own
-//! client, over RTMP and SRT with ffmpeg's.
+//! client, over RTMP and SRT with ffmpeg's, over WHIP with `str0m`.
 
 mod args;
 mod ffmpeg;
 mod frames;
 mod muxed;
+mod orphans;
 mod recipe;
 mod source;
+mod whip;
 
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,9 @@ pub(crate) async fn publish(args: PublishArgs, stop: impl Future<Output = ()>) -
     };
     if let Some(to) = args.muxed() {
         return muxed::publish(&args, &plan, &to, stop).await;
+    }
+    if let Some(to) = &args.whip {
+        return whip::publish(&args, &plan, to, stop).await;
     }
     let settings = client_settings(&args, &plan)?;
     let mut source = None;

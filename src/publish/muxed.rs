@@ -25,18 +25,19 @@ pub(super) async fn publish(
         Plan::Live { .. } => bail!("--rtmp and --srt: RTP is published over FTL only"),
     };
     let outputs = outputs(&recipe);
-    let address = to.address(&args.key);
+    let secret = to.secret(&args.key);
     let mut wait = FIRST_WAIT;
     loop {
         let begun = Instant::now();
         tracing::info!("publishing to {}", to.url());
-        let mut ffmpeg = Ffmpeg::start_muxed(&recipe.inputs, &outputs, to.format(), &address)?;
+        let mut ffmpeg =
+            Ffmpeg::start_muxed(&recipe.inputs, &outputs, to.format(), &secret, to.url()).await?;
         let outcome = tokio::select! {
             outcome = ffmpeg.finished() => outcome,
             () = stop.as_mut() => return Ok(()),
         };
         let Err(error) = outcome else { return Ok(()) };
-        // ffmpeg repeats the address, and the key with it.
+        // Whatever ffmpeg repeats.
         let error = format!("{error:#}").replace(&args.key, "KEY");
         if !args.retry {
             bail!("{error}");
@@ -56,7 +57,7 @@ pub(super) async fn publish(
 /// An address that takes both media together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Muxed {
-    /// `rtmp://host/live`, the key becomes part of the path.
+    /// `rtmp://host/live`, the key is what is published.
     Rtmp(String),
     /// `srt://host:8890`, the key becomes the stream id.
     Srt(String),
@@ -76,13 +77,11 @@ impl Muxed {
         }
     }
 
-    fn address(&self, key: &str) -> String {
+    /// ffmpeg's option for the key.
+    fn secret(&self, key: &str) -> String {
         match self {
-            Self::Rtmp(url) => format!("{}/{key}", url.trim_end_matches('/')),
-            Self::Srt(url) => {
-                let mark = if url.contains('?') { '&' } else { '?' };
-                format!("{url}{mark}streamid={key}")
-            }
+            Self::Rtmp(_) => format!("rtmp_playpath={key}"),
+            Self::Srt(_) => format!("srt_streamid={key}"),
         }
     }
 }
@@ -95,17 +94,6 @@ fn outputs(recipe: &Recipe) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn where_the_key_goes() {
-        for (to, address) in [
-            (Muxed::Rtmp("rtmp://host/live/".into()), "rtmp://host/live/7-x"),
-            (Muxed::Srt("srt://host:8890".into()), "srt://host:8890?streamid=7-x"),
-            (Muxed::Srt("srt://host:8890?latency=9".into()), "srt://host:8890?latency=9&streamid=7-x"),
-        ] {
-            assert_eq!(to.address("7-x"), address);
-        }
-    }
 
     #[test]
     fn sound_is_aac_and_pictures_are_without_b_frames() {

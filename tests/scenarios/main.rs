@@ -15,6 +15,7 @@ mod idle;
 mod joining;
 mod load;
 mod pool;
+mod publish;
 mod publisher_comes_and_goes;
 mod rtmp;
 mod split;
