@@ -285,8 +285,9 @@ impl PublishersSide {
             }),
             whip: self.whip.is_some(),
         };
-        let desk = studio::router(&self.house, relay, settings, doors);
-        self.whip.iter().fold(desk, |router, door| router.merge(whip::router(door, settings)))
+        let whip = self.whip.as_ref().map(|door| whip::router(door, settings));
+        let desk = studio::router(&self.house, relay, settings, doors, whip.clone());
+        whip.into_iter().fold(desk, Router::merge)
     }
 
     /// The number of an RTMP port that publishers can really come in by.

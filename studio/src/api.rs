@@ -26,6 +26,7 @@ use crate::{
     App, NotLetIn, RemoteAddress, desk, guard,
     messages::{Mute, NewTitle, SignIn},
     problem::Refusal,
+    sessions::HeldKey,
 };
 
 /// Bodies are a key or a title.
@@ -45,7 +46,8 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/title", post(title))
         .route("/muted", post(muted))
         .route("/end", post(end))
-        .route("/open", post(open));
+        .route("/open", post(open))
+        .route("/publish", post(publish));
     let routes = Router::new()
         .route("/desk", get(show))
         .route("/events", get(events))
@@ -94,7 +96,7 @@ async fn sign_in(
     match app.publishers.channel_of(SocketAddr::new(ip, 0), key.trim()).await {
         Ok(channel) => {
             tracing::info!(%channel, remote = %ip, "a streamer opened the desk");
-            let token = app.sessions.begin(Instant::now(), channel);
+            let token = app.sessions.begin(Instant::now(), channel, HeldKey::new(key.trim()));
             Ok(with_cookie(guard::cookie(&token, app.settings.tls)))
         }
         Err(NotLetIn::WrongKey) => {
@@ -170,6 +172,15 @@ async fn open(State(app): State<Arc<App>>, headers: HeaderMap) -> Answer {
     guard::json(&headers)?;
     app.publishers.open(&channel);
     Ok(done())
+}
+
+/// An offer of this browser to publish.
+async fn publish(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let channel = guard::channel(&app, request.headers())?;
+    let key = guard::key(&app, request.headers())?;
+    guard::sdp(request.headers())?;
+    tracing::info!(%channel, "a streamer publishes from the desk");
+    Ok(app.publishers.publish(channel, key, request).await)
 }
 
 fn on_air(is: bool) -> Answer {

@@ -5,7 +5,11 @@ use std::time::Instant;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use heliograph_relay::ChannelName;
 
-use crate::{App, problem::Refusal, sessions::LIFETIME};
+use crate::{
+    App,
+    problem::Refusal,
+    sessions::{HeldKey, LIFETIME},
+};
 
 /// The cookie's name.
 const COOKIE: &str = "heliograph_studio";
@@ -28,11 +32,19 @@ pub(crate) fn own_page(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Orders come as JSON: a form of another site cannot send that without being asked first (CORS preflight).
 pub(crate) fn json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let refused = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", "send application/json");
+    if is_type(headers, "application/json") { Ok(()) } else { Err(refused) }
+}
+
+/// The same for offers.
+pub(crate) fn sdp(headers: &HeaderMap) -> Result<(), Refusal> {
+    let refused = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", "send application/sdp");
+    if is_type(headers, "application/sdp") { Ok(()) } else { Err(refused) }
+}
+
+fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
-        return Ok(());
-    }
-    Err(Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", "send application/json"))
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
 }
 
 /// The token in the cookie.
@@ -44,13 +56,16 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
+const SIGNED_OUT: Refusal = Refusal(StatusCode::UNAUTHORIZED, "signed_out", "show the stream key first");
+
 /// Whose desk this is.
 pub(crate) fn channel(app: &App, headers: &HeaderMap) -> Result<ChannelName, Refusal> {
-    token(headers).and_then(|token| app.sessions.channel(Instant::now(), token)).ok_or(Refusal(
-        StatusCode::UNAUTHORIZED,
-        "signed_out",
-        "show the stream key first",
-    ))
+    token(headers).and_then(|token| app.sessions.channel(Instant::now(), token)).ok_or(SIGNED_OUT)
+}
+
+/// The key that it was opened with.
+pub(crate) fn key(app: &App, headers: &HeaderMap) -> Result<HeldKey, Refusal> {
+    token(headers).and_then(|token| app.sessions.key(Instant::now(), token)).ok_or(SIGNED_OUT)
 }
 
 /// `Set-Cookie` for a token; an empty one takes the cookie away.

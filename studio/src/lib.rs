@@ -22,12 +22,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::Router;
+use axum::{Router, extract::Request, response::Response};
 use futures_util::future::BoxFuture;
 use heliograph_relay::{ChannelName, StreamSnapshot};
 
 use messages::{Doors, Uplink};
 use sessions::Sessions;
+
+pub use sessions::HeldKey;
 
 /// What the desk needs of the publishers' side.
 pub trait Publishers: Send + Sync {
@@ -45,6 +47,10 @@ pub trait Publishers: Send + Sync {
 
     /// Until when the channel is closed.
     fn held_until(&self, channel: &ChannelName) -> Option<Instant>;
+
+    /// A streamer's own browser wants to publish on the channel, with the key of the desk: an offer to the door for
+    /// browsers, and that door's answer. The key is checked again.
+    fn publish(&self, channel: ChannelName, key: HeldKey, offer: Request) -> BoxFuture<'_, Response>;
 }
 
 /// What the desk needs of the relay.

@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,12 +22,36 @@ pub(crate) struct Sessions(Mutex<HashMap<String, Session>>);
 #[derive(Clone, Debug)]
 struct Session {
     channel: ChannelName,
+    key: HeldKey,
     until: Instant,
+}
+
+/// The stream key that a desk was opened with: for as long as it is open, its browser may publish. `Debug` does not show
+/// it.
+#[derive(Clone)]
+pub struct HeldKey(Arc<str>);
+
+impl HeldKey {
+    pub(crate) fn new(key: &str) -> Self {
+        Self(key.into())
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HeldKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeldKey(hidden)")
+    }
 }
 
 impl Sessions {
     /// Opens a desk; returns the token, 32 hexadecimal digits of 128 random bits.
-    pub(crate) fn begin(&self, now: Instant, channel: ChannelName) -> String {
+    pub(crate) fn begin(&self, now: Instant, channel: ChannelName, key: HeldKey) -> String {
         let mut sessions = self.lock();
         sessions.retain(|_, session| session.until > now);
         if sessions.len() >= MAX_SESSIONS
@@ -36,13 +61,18 @@ impl Sessions {
             sessions.remove(&oldest);
         }
         let token = format!("{:032x}", rand::rng().random::<u128>());
-        sessions.insert(token.clone(), Session { channel, until: now + LIFETIME });
+        sessions.insert(token.clone(), Session { channel, key, until: now + LIFETIME });
         token
     }
 
     /// The channel that a token opens.
     pub(crate) fn channel(&self, now: Instant, token: &str) -> Option<ChannelName> {
         self.lock().get(token).filter(|session| session.until > now).map(|session| session.channel.clone())
+    }
+
+    /// The key that a desk was opened with.
+    pub(crate) fn key(&self, now: Instant, token: &str) -> Option<HeldKey> {
+        self.lock().get(token).filter(|session| session.until > now).map(|session| session.key.clone())
     }
 
     /// Closes a desk.
@@ -65,7 +95,10 @@ mod tests {
         let sessions = Sessions::default();
         let den: ChannelName = "den".parse().unwrap();
         let begin = Instant::now();
-        let (a, b) = (sessions.begin(begin, den.clone()), sessions.begin(begin, den.clone()));
+        let key = || HeldKey::new("1-right");
+        let [a, b] = [0, 1].map(|_| sessions.begin(begin, den.clone(), key()));
+        assert_eq!(sessions.key(begin, &a).map(|key| key.reveal().to_owned()).as_deref(), Some("1-right"));
+        assert!(!format!("{sessions:?}").contains("right"));
         assert_ne!(a, b);
         assert_eq!(a.len(), 32);
         assert_eq!(sessions.channel(begin, &a), Some(den.clone()));
@@ -81,9 +114,10 @@ mod tests {
         let sessions = Sessions::default();
         let den: ChannelName = "den".parse().unwrap();
         let begin = Instant::now();
-        let first = sessions.begin(begin, den.clone());
+        let first = sessions.begin(begin, den.clone(), HeldKey::new("1-right"));
         for second in 1..=MAX_SESSIONS {
-            sessions.begin(begin + Duration::from_millis(second as u64), den.clone());
+            let later = begin + Duration::from_millis(second as u64);
+            sessions.begin(later, den.clone(), HeldKey::new("1-right"));
         }
         assert_eq!(sessions.lock().len(), MAX_SESSIONS);
         assert_eq!(sessions.channel(begin, &first), None);

@@ -11,7 +11,7 @@ use axum::{
     Router,
     body::Body,
     http::{Request, StatusCode, header},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use futures_util::{
     StreamExt as _,
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::{
-    NotLetIn, Publishers, Streams, StudioSettings,
+    HeldKey, NotLetIn, Publishers, Streams, StudioSettings,
     messages::{Doors, Uplink},
     router,
 };
@@ -81,6 +81,12 @@ impl Publishers for World {
 
     fn held_until(&self, _channel: &ChannelName) -> Option<Instant> {
         *self.closed.lock().unwrap()
+    }
+
+    fn publish(&self, channel: ChannelName, key: HeldKey, offer: Request<Body>) -> BoxFuture<'_, Response> {
+        let kind = offer.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned());
+        self.tell(format!("publish {channel} {} {kind:?}", key.reveal()));
+        std::future::ready(StatusCode::CREATED.into_response()).boxed()
     }
 }
 
@@ -228,6 +234,31 @@ async fn orders() {
     let long = "x".repeat(5000);
     let answer = ask(&router, "POST /studio/api/title", &headers, &long).await;
     assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn the_browser_of_an_open_desk_may_publish_with_its_key() {
+    let (world, router) = start();
+    let cookie = sign_in(&router).await;
+    let sdp = ("content-type", "application/sdp");
+    let request = "POST /studio/api/publish";
+    for (headers, status) in [
+        (&[sdp][..], 401),
+        (&[sdp, ("cookie", "heliograph_studio=00")], 401),
+        (&[sdp, ("cookie", &cookie), ("origin", "https://evil.example")], 403),
+        (&[sdp, ("cookie", &cookie), ("sec-fetch-site", "same-site")], 403),
+        (&[("content-type", "text/plain"), ("cookie", &cookie)], 415),
+    ] {
+        assert_eq!(ask(&router, request, headers, "v=0").await.status(), status, "{headers:?}");
+    }
+    assert!(world.told.lock().unwrap().is_empty());
+    // As long as offers are.
+    let offer = "v=0".repeat(3000);
+    let headers = [sdp, ("cookie", cookie.as_str()), ("origin", "https://tv.example")];
+    assert_eq!(ask(&router, request, &headers, &offer).await.status(), StatusCode::CREATED);
+    assert_eq!(*world.told.lock().unwrap(), [r#"publish den 1-right Some("application/sdp")"#]);
+    ask(&router, "DELETE /studio/api/session", &headers, "").await;
+    assert_eq!(ask(&router, request, &headers, "v=0").await.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(start_paused = true)]

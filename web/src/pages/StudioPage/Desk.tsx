@@ -8,6 +8,7 @@ import { useNow } from "../../hooks/useNow";
 import { useStrings } from "../../hooks/useStrings";
 import { useStudioStrings } from "../../hooks/useStudio";
 import { sinceWords } from "../../strings/words";
+import { BrowserBroadcast } from "./BrowserBroadcast";
 import { DeskControls } from "./DeskControls";
 import { EncoderSetup } from "./EncoderSetup";
 import { Health } from "./Health";
@@ -58,6 +59,7 @@ export function Desk({ studio, desk, fresh, streamKey }: Props) {
         <Health desk={desk} />
         <DeskControls studio={studio} desk={desk} />
       </div>
+      {desk.doors.whip && <BrowserBroadcast studio={studio} desk={desk} />}
       <EncoderSetup desk={desk} streamKey={streamKey} />
     </div>
   );
