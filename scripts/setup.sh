@@ -21,6 +21,14 @@ for library in libavcodec libavutil libswresample; do
 done
 if [ "$what" = test ]; then
   needs+=("openssl:openssl" "c++:g++" "chromium:chromium" "python3:python3" "ip:iproute2" "nsenter:util-linux")
+  # Foreign publishers.
+  needs+=("/usr/lib/python3/dist-packages/aiortc/__init__.py:python3-aiortc" "gst-launch-1.0:gstreamer1.0-tools")
+  for element in videotestsrc:base flvmux:good srtsink:bad x264enc:ugly avenc_aac:libav; do
+    package=${element#*:}
+    [ "$package" = libav ] || package=plugins-$package
+    gst-inspect-1.0 --exists "${element%%:*}" 2>/dev/null ||
+      needs+=("/nowhere/$package:gstreamer1.0-$package")
+  done
 fi
 
 missing=()

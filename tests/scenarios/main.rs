@@ -7,9 +7,11 @@
 #![allow(clippy::print_stdout, reason = "figures are part of the result")]
 
 mod crowd;
+mod documents;
 mod end_to_end;
 mod faults;
 mod figures;
+mod foreign;
 mod hostile;
 mod idle;
 mod joining;

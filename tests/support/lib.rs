@@ -2,12 +2,15 @@
 //!
 //! Viewers are other people's implementations on purpose: [`viewer::ws`] is `str0m`, [`viewer::whep`] is
 //! `webrtc`. Publishers over FTL use the program's own client, whose bytes are checked beside its code; those over RTMP are
-//! [`ffmpeg`], those over WHIP `str0m` ([`whip`]).
+//! [`ffmpeg`] and [`gstreamer`], those over WHIP `str0m` ([`whip`]) and [`aiortc`].
 
+pub mod aiortc;
 pub mod auth_service;
 pub mod clip;
 pub mod encoder;
 pub mod ffmpeg;
+pub mod foreign;
+pub mod gstreamer;
 pub mod hostile;
 pub mod link;
 pub mod load;

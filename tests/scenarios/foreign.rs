@@ -1,0 +1,121 @@
+//! Publishers that nobody here has written, beside ffmpeg: GStreamer over SRT and RTMP, aiortc over WHIP.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use heliograph_tests::{
+    aiortc,
+    foreign::Foreign,
+    gstreamer::{AVENC_AAC, GStreamer, OPENH264, OPUS, VOAACENC, X264},
+    server::{Server, ServerPlan},
+    viewer::{whep::WhepViewer, ws::WsViewer},
+};
+
+use crate::turn;
+
+const SOON: Duration = Duration::from_secs(15);
+/// 25 pictures a second.
+const FRAME_TICKS: u64 = 3600;
+
+/// What can be said of the times in a stream.
+#[derive(Clone, Copy, PartialEq)]
+enum Times {
+    /// As they were in the source.
+    Exact,
+    /// GStreamer's `flvmux` moves them when a busy machine makes one track late for the other.
+    Moved,
+}
+
+/// Pictures and sound reach a viewer.
+async fn is_watched(server: &Server, times: Times, publisher: Foreign) -> anyhow::Result<()> {
+    let (viewer, publisher) = watched(server, times, publisher).await?;
+    publisher.finish().await?;
+    viewer.leave();
+    server.wait_for_state("one", "away", SOON).await?;
+    Ok(())
+}
+
+async fn watched(server: &Server, times: Times, publisher: Foreign) -> anyhow::Result<(WsViewer, Foreign)> {
+    server.wait_for_state("one", "live", SOON).await?;
+    let viewer = WsViewer::join(server, "channel=one").await?;
+    let report = viewer.watch().more(50, SOON).await?;
+    report.check_complete(if times == Times::Exact { FRAME_TICKS } else { u64::MAX })?;
+    if times == Times::Exact {
+        report.check_sound()?;
+    }
+    Ok((viewer, publisher))
+}
+
+/// The same for viewers of two makes; killed and started again at once, it goes on for them.
+async fn is_watched_killed_and_back(
+    server: &Server,
+    times: Times,
+    publish: impl Fn() -> anyhow::Result<Foreign>,
+) -> anyhow::Result<()> {
+    let (viewer, publisher) = watched(server, times, publish()?).await?;
+    let second = WhepViewer::join(server, "/whep/one").await?;
+    second.watch().more(25, SOON).await?;
+    publisher.kill().await?;
+    let publisher = publish()?;
+    let report = viewer.watch().more(50, SOON).await?;
+    ensure!(report.offers == 1, "the same peer connection");
+    for (name, track) in [("pictures", &report.video), ("sound", &report.audio)] {
+        let figures = (track.ssrcs.len(), track.lost(), track.backwards);
+        ensure!(figures == (1, 0, 0), "{name}: SSRCs, lost, steps back: {figures:?}");
+    }
+    publisher.finish().await?;
+    server.wait_for_state("one", "away", SOON).await?;
+    Ok(())
+}
+
+fn srt(server: &Server, key: &str, video: &str, audio: &str) -> anyhow::Result<Foreign> {
+    let url = format!("srt://127.0.0.1:{}", server.ports().srt());
+    GStreamer::srt(&url, &format!("streamid={key} latency=120"), video, audio)
+}
+
+fn rtmp(server: &Server, key: &str, video: &str, audio: &str) -> anyhow::Result<Foreign> {
+    GStreamer::rtmp(&format!("rtmp://127.0.0.1:{}/live/{key}", server.ports().rtmp()), video, audio)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gstreamer_over_srt() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let key = server.channel(0).key_text.clone();
+    is_watched_killed_and_back(&server, Times::Exact, || srt(&server, &key, X264, AVENC_AAC)).await?;
+    for (video, audio) in [(OPENH264, VOAACENC), (X264, OPUS)] {
+        println!("srt: {video}, {audio}");
+        is_watched(&server, Times::Exact, srt(&server, &key, video, audio)?).await?;
+    }
+    let said = srt(&server, "1000-wrong", X264, AVENC_AAC)?.gives_up(SOON).await?;
+    // It does not show why, so the log has to.
+    ensure!(said.contains("SRT socket"), "{said}");
+    ensure!(server.log().contains("publisher refused"), "{}", server.log());
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gstreamer_over_rtmp() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let key = server.channel(0).key_text.clone();
+    is_watched_killed_and_back(&server, Times::Moved, || rtmp(&server, &key, X264, AVENC_AAC)).await?;
+    is_watched(&server, Times::Moved, rtmp(&server, &key, OPENH264, VOAACENC)?).await?;
+    let said = rtmp(&server, "1000-wrong", X264, AVENC_AAC)?.gives_up(SOON).await?;
+    ensure!(said.contains("wrong stream key or channel"), "{said}");
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aiortc_over_whip() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let (url, key) = (server.url("/whip/one"), server.channel(0).key_text.clone());
+    is_watched_killed_and_back(&server, Times::Exact, || aiortc::publish(&url, &key, "h264")).await?;
+    let said = aiortc::publish(&url, "1000-wrong", "h264")?.gives_up(SOON).await?;
+    ensure!(said.contains("401") && said.contains("the stream key is not right"), "{said}");
+    server.check_health()?;
+    server.stop().await
+}
