@@ -11,6 +11,7 @@ pub mod h264;
 pub mod h265;
 pub mod mpegts;
 pub mod opus;
+pub mod picture_ids;
 pub mod rtcp;
 pub mod rtp;
 pub mod units;
