@@ -5,6 +5,7 @@ use std::{future::Future, pin::Pin};
 use heliograph_media::{Codec, MediaKind, PayloadType};
 use serde::{Deserialize, Serialize};
 
+use crate::Track;
 pub use crate::channel::{BadChannelName, ChannelName};
 
 /// A future that can be kept in a trait object.
@@ -48,9 +49,22 @@ pub struct TrackDescription {
     /// Layer of a simulcast (RFC 8851).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rid: Option<String>,
+    /// Further layers of the picture, coded alike and sent to the same port. A relay that knows nothing of them
+    /// refuses their packets and serves the track itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerDescription>,
     /// Format parameters as in SDP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fmtp: Option<String>,
+}
+
+/// A further layer of a picture, as the ingest will send it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerDescription {
+    /// Its name (RFC 8851).
+    pub rid: String,
+    /// Its RTP payload type, 0 to 127: no other track or layer has the same.
+    pub payload_type: u8,
 }
 
 impl TrackDescription {
@@ -87,6 +101,7 @@ impl TrackDescription {
             channels,
             ssrc: None,
             rid: None,
+            layers: Vec::new(),
             fmtp: None,
         }
     }
@@ -116,9 +131,42 @@ pub(crate) fn checked_tracks(request: &StreamRequest) -> Result<Vec<TrackDescrip
                 return unsupported(format!("payload type {} twice", track.payload_type));
             }
         }
+        if let Err(why) = check_layers(track, &request.tracks) {
+            return unsupported(why);
+        }
     }
     Ok(request.tracks.clone())
 }
+
+fn check_layers(track: &TrackDescription, tracks: &[TrackDescription]) -> Result<(), String> {
+    if track.layers.is_empty() {
+        return Ok(());
+    }
+    if track.kind != MediaKind::Video || track.layers.len() >= Track::LAYERS.len() {
+        return Err(format!("more than {} layers of video", Track::LAYERS.len()));
+    }
+    for (index, layer) in track.layers.iter().enumerate() {
+        let number = layer.payload_type;
+        if PayloadType::new(number).is_none() || is_rtcp_payload_type(number) {
+            return Err(format!("payload type {number} cannot share a port with RTCP"));
+        }
+        let before = &track.layers[..index];
+        if tracks.iter().any(|track| track.payload_type == number)
+            || before.iter().any(|other| other.payload_type == number)
+        {
+            return Err(format!("payload type {number} twice"));
+        }
+        let named_alike =
+            track.rid.as_deref() == Some(&layer.rid) || before.iter().any(|o| o.rid == layer.rid);
+        if layer.rid.is_empty() || layer.rid.len() > MAX_RID || named_alike {
+            return Err(format!("a layer needs a name of its own, at most {MAX_RID} characters"));
+        }
+    }
+    Ok(())
+}
+
+/// Longest name of a layer: it stands in URLs, messages and logs.
+const MAX_RID: usize = 32;
 
 /// RFC 5761 section 4: these would be read as RTCP when the marker is set.
 const fn is_rtcp_payload_type(payload_type: u8) -> bool {
@@ -204,6 +252,37 @@ mod tests {
             let Err(AllocateError::Unsupported(why)) = check(bad) else { panic!("must be refused: {word}") };
             assert!(why.contains(word), "{why}");
         }
+    }
+
+    #[test]
+    fn layers_have_names_and_payload_types_of_their_own() {
+        let layered = |layers: &[(&str, u8)]| {
+            let mut video = TrackDescription::h264(payload_type(96));
+            video.rid = Some("h".to_owned());
+            video.layers = layers
+                .iter()
+                .map(|&(rid, payload_type)| LayerDescription { rid: rid.to_owned(), payload_type })
+                .collect();
+            check(vec![video, TrackDescription::opus(payload_type(97))])
+        };
+        assert!(layered(&[("m", 98), ("l", 99), ("x", 100)]).is_ok());
+        for (bad, word) in [
+            (&[("m", 97)][..], "twice"),
+            (&[("m", 98), ("l", 98)], "twice"),
+            (&[("h", 98)], "name"),
+            (&[("", 98)], "name"),
+            (&[("m", 72)], "RTCP"),
+            (&[("a", 98), ("b", 99), ("c", 100), ("d", 101)], "more than 4"),
+        ] {
+            let Err(AllocateError::Unsupported(why)) = layered(bad) else {
+                panic!("must be refused: {word}")
+            };
+            assert!(why.contains(word), "{why}");
+        }
+        let json = r#"{"tracks":[{"kind":"video","codec":"vp8","payload_type":96,"clock_rate":90000,"rid":"h","layers":[{"rid":"l","payload_type":98}]}]}"#;
+        let request: StreamRequest = serde_json::from_str(json).expect("as documented");
+        assert_eq!(request.tracks[0].layers[0].rid, "l");
+        assert_eq!(serde_json::to_string(&request).expect("serialises"), json);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use heliograph_edge::{
     sdp::NegotiatedTrack,
     srtp::{MasterKey, Profile, SrtpKeys},
 };
-use heliograph_media::{PayloadType, SeqNo, Ssrc};
+use heliograph_media::{Codec, PayloadType, SeqNo, Ssrc};
 use rand::{SeedableRng, rngs::StdRng};
 
 use crate::{
@@ -81,6 +81,8 @@ impl Crowd {
                 audio: None,
                 cname: "bench".into(),
                 playout: PlayoutDelay::default(),
+                video_codec: Codec::H264,
+                layer: None,
             };
             let player = Player::new(media, &keys, &mut rng).expect("keys of the right length");
             stream.add_player(u32::from(slot));

@@ -95,6 +95,9 @@ pub enum FeedItem {
         /// From now on.
         parameters: CodecParameters,
     },
+    /// The layers of the picture that flow, best first; never empty. Before the first such item there is one,
+    /// [`Track::Video`].
+    Layers(Arc<[Track]>),
     /// Packets from `from` up to and without `to` did not come in time. Should one come after all, it is
     /// delivered as a late packet.
     Lost {

@@ -51,8 +51,8 @@ mod warning;
 mod worker;
 
 pub use allocation::{
-    AllocateError, Allocation, Allocator, BadChannelName, BoxFuture, ChannelName, StreamRequest,
-    TrackDescription,
+    AllocateError, Allocation, Allocator, BadChannelName, BoxFuture, ChannelName, LayerDescription,
+    StreamRequest, TrackDescription,
 };
 pub use audience_stats::{AudienceSnapshot, JoinTimes};
 pub use capacity::Capacity;

@@ -16,18 +16,31 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// Which track of a stream. Today a stream has at most one of each.
+/// Which track of a stream: one picture, in up to four layers, and one sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Track {
-    /// The picture.
+    /// The picture; in a simulcast the layer that was announced first, which need not be the best.
     Video,
     /// The sound.
     Audio,
+    /// A layer of the picture (RFC 8853).
+    SecondLayer,
+    /// A layer of the picture.
+    ThirdLayer,
+    /// A layer of the picture.
+    FourthLayer,
 }
 
 impl Track {
-    /// Both, in the order of [`Track::index`].
-    pub const ALL: [Self; 2] = [Self::Video, Self::Audio];
+    /// How many there are.
+    pub const COUNT: usize = 5;
+
+    /// All, in the order of [`Track::index`].
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Video, Self::Audio, Self::SecondLayer, Self::ThirdLayer, Self::FourthLayer];
+
+    /// Those of the picture, in the order in which they are announced.
+    pub const LAYERS: [Self; 4] = [Self::Video, Self::SecondLayer, Self::ThirdLayer, Self::FourthLayer];
 
     /// Place in arrays that have one entry per track.
     #[must_use]
@@ -35,31 +48,16 @@ impl Track {
         self as usize
     }
 
-    /// The other one.
+    /// Whether it is the picture or a layer of it.
     #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Video => Self::Audio,
-            Self::Audio => Self::Video,
-        }
+    pub const fn is_video(self) -> bool {
+        !matches!(self, Self::Audio)
     }
 
     /// Picture or sound.
     #[must_use]
     pub const fn kind(self) -> MediaKind {
-        match self {
-            Self::Video => MediaKind::Video,
-            Self::Audio => MediaKind::Audio,
-        }
-    }
-}
-
-impl From<MediaKind> for Track {
-    fn from(kind: MediaKind) -> Self {
-        match kind {
-            MediaKind::Video => Self::Video,
-            MediaKind::Audio => Self::Audio,
-        }
+        if self.is_video() { MediaKind::Video } else { MediaKind::Audio }
     }
 }
 

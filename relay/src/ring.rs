@@ -128,6 +128,13 @@ impl TrackRing {
         self.keyframes.back().copied()
     }
 
+    /// As [`TrackRing::newest_keyframe`], but all of its packets have come.
+    #[must_use]
+    pub fn newest_complete_keyframe(&self) -> Option<SeqNo> {
+        let still_coming = |first: SeqNo| first >= self.head.first && !self.head.marker;
+        self.keyframes.iter().rev().copied().find(|&first| !still_coming(first))
+    }
+
     /// The number after the newest one.
     #[must_use]
     pub fn next(&self) -> SeqNo {
@@ -402,6 +409,9 @@ mod tests {
         };
         check(&[], Some(10));
         check(&[(13, 2, NONE, true)], Some(10));
+        let complete = |more: Story<'_>| ring_after(&[old, more].concat()).newest_complete_keyframe();
+        assert_eq!(complete(&[(13, 2, SPS.and(PPS).and(IDR), false)]), Some(SeqNo(10)));
+        assert_eq!(complete(&[(13, 2, SPS.and(PPS).and(IDR), false), (14, 2, NONE, true)]), Some(SeqNo(13)));
         // Not one yet, then one, complete as far as it has come.
         check(&[(13, 2, SPS, false), (14, 2, PPS, false)], Some(10));
         check(&[(13, 2, SPS, false), (14, 2, PPS, false), (15, 2, IDR, false)], Some(13));

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::{Instant, SystemTime},
 };
@@ -49,8 +49,10 @@ pub struct StreamSnapshot {
     pub state: StreamState,
     /// It never closes for silence.
     pub permanent: bool,
-    /// Its tracks, as allocated.
+    /// Its tracks, as allocated; of a picture in layers the best one.
     pub tracks: Vec<TrackSnapshot>,
+    /// The layers of the picture, best first; empty unless there are several.
+    pub layers: Vec<TrackSnapshot>,
     /// Connected viewers.
     pub viewers: u32,
     /// How late they see it, from here to their screens.
@@ -73,6 +75,8 @@ pub struct StreamSnapshot {
 pub struct TrackSnapshot {
     /// Picture or sound.
     pub kind: MediaKind,
+    /// The layer's name (RFC 8851), in a simulcast.
+    pub rid: Option<String>,
     /// How it is coded.
     pub codec: Codec,
     /// RTP payload type on the way in.
@@ -104,6 +108,8 @@ pub struct TrackSnapshot {
 pub(crate) struct Report {
     pub(crate) state: StreamState,
     pub(crate) tracks: Vec<TrackSnapshot>,
+    pub(crate) layers: Vec<TrackSnapshot>,
+    /// Of [`Track::Video`] and [`Track::Audio`].
     pub(crate) parameters: [Option<CodecParameters>; 2],
     pub(crate) warnings: Vec<Warning>,
     pub(crate) refused: BTreeMap<&'static str, u64>,
@@ -127,8 +133,8 @@ pub(crate) struct LiveStream {
     pub(crate) delays: Delays,
     /// How many cannot decode it.
     pub(crate) unplayable: UnplayableCounts,
-    /// A keyframe is wanted; taken by the inlet.
-    keyframe_wanted: AtomicBool,
+    /// Keyframes are wanted, one bit for each track; taken by the inlet.
+    keyframes_wanted: AtomicU8,
     /// The publisher has been seen to answer such wishes.
     pub(crate) answers_keyframe_requests: AtomicBool,
     /// Viewers get silence instead of the sound.
@@ -173,7 +179,7 @@ impl LiveStream {
             viewers: AtomicU32::new(0),
             delays: Delays::default(),
             unplayable: UnplayableCounts::default(),
-            keyframe_wanted: AtomicBool::new(false),
+            keyframes_wanted: AtomicU8::new(0),
             answers_keyframe_requests: AtomicBool::new(false),
             wake: Notify::new(),
             ending: Mutex::new(None),
@@ -182,18 +188,30 @@ impl LiveStream {
         }
     }
 
-    /// Asks the publisher for a keyframe. `false`: this publisher is not known to answer, so the one who asks
-    /// has to help himself; the wish is still passed on now and then to find out.
-    pub(crate) fn request_keyframe(&self) -> bool {
-        if !self.keyframe_wanted.swap(true, Ordering::AcqRel) {
+    /// Asks the publisher for a keyframe of the picture or of one layer of it. `false`: this publisher is not known to
+    /// answer, so the one who asks has to help himself; the wish is still passed on now and then to find out.
+    pub(crate) fn request_keyframe(&self, track: Track) -> bool {
+        let bit = 1 << track.index();
+        if self.keyframes_wanted.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
             self.wake.notify_one();
         }
         self.answers_keyframe_requests.load(Ordering::Acquire)
     }
 
-    /// For the inlet: whether somebody wished for a keyframe since the last call.
-    pub(crate) fn take_keyframe_wish(&self) -> bool {
-        self.keyframe_wanted.swap(false, Ordering::AcqRel)
+    /// For the inlet: of which tracks somebody wished for a keyframe since the last call.
+    pub(crate) fn take_keyframe_wishes(&self) -> impl Iterator<Item = Track> {
+        let wanted = self.keyframes_wanted.swap(0, Ordering::AcqRel);
+        Track::LAYERS.into_iter().filter(move |track| wanted & 1 << track.index() != 0)
+    }
+
+    /// The track of a layer by its name; `None` when there is no such layer, or there are none.
+    pub(crate) fn layer(&self, rid: &str) -> Option<Track> {
+        let tracks = self.tracks();
+        let video = tracks.iter().find(|track| track.kind == MediaKind::Video)?;
+        let further = video.layers.iter().map(|layer| layer.rid.as_str());
+        let names = std::iter::once(video.rid.as_deref().unwrap_or_default()).chain(further);
+        let named = Track::LAYERS.into_iter().zip(names).find(|(_, name)| !name.is_empty() && *name == rid);
+        named.map(|(track, _)| track)
     }
 
     /// The tracks as allocated.
@@ -208,7 +226,7 @@ impl LiveStream {
 
     /// What the packets say about a track; `None` before the first parameter set.
     pub(crate) fn parameters(&self, track: Track) -> Option<CodecParameters> {
-        lock(&self.report).parameters[track.index()].clone()
+        lock(&self.report).parameters.get(track.index()).cloned().flatten()
     }
 
     /// Whether media flows.
@@ -219,8 +237,9 @@ impl LiveStream {
     /// Replaces the report; `true` when something changed that others wait for: state, coding, warnings.
     pub(crate) fn set_report(&self, report: Report) -> bool {
         let mut present = lock(&self.report);
-        let news = (present.state, &present.parameters, &present.warnings)
-            != (report.state, &report.parameters, &report.warnings);
+        let rids = |report: &Report| report.layers.iter().map(|layer| layer.rid.clone()).collect::<Vec<_>>();
+        let news = (present.state, &present.parameters, &present.warnings, rids(&present))
+            != (report.state, &report.parameters, &report.warnings, rids(&report));
         self.log_new(&report.warnings);
         *present = report;
         news
@@ -303,6 +322,7 @@ impl LiveStream {
             state: report.state,
             permanent: self.permanent,
             tracks: report.tracks,
+            layers: report.layers,
             viewers: self.viewers.load(Ordering::Relaxed),
             viewer_delays: self.delays.snapshot(),
             unplayable: self.unplayable.snapshot(),

@@ -110,6 +110,9 @@ pub struct ViewerHandle {
     playout: PlayoutDelay,
     /// How late the viewer sees the stream, once it has told.
     delay: Option<ReportedDelay>,
+    live: Arc<LiveStream>,
+    /// The layer that the viewer has asked for.
+    layer: Option<Track>,
 }
 
 /// What we told the viewer, while its answer is awaited.
@@ -241,7 +244,7 @@ impl Relay {
             slow_tick: 0,
         });
         tracing::info!(viewer = %id, %stream, remote = %request.remote, via = request.transport, "viewer session");
-        worker.send(Command::Join { slot, viewer, stream: live });
+        worker.send(Command::Join { slot, viewer, stream: Arc::clone(&live) });
         let counts = audience.counts();
         let handle = ViewerHandle {
             id,
@@ -260,6 +263,8 @@ impl Relay {
             playout_settings,
             playout: playout_settings.usual,
             delay: None,
+            live,
+            layer: None,
         };
         Ok((handle, Box::new(Proposal { identity, ours })))
     }
@@ -378,6 +383,16 @@ impl ViewerHandle {
         self.delay = Some(ReportedDelay::new(Arc::clone(&self.audience.stream), delay));
     }
 
+    /// Which layer of the picture this viewer gets, by name; `None`: as its network permits. A name that the stream
+    /// does not have means the same.
+    pub fn pick_layer(&mut self, rid: Option<&str>) {
+        self.layer = rid.and_then(|rid| self.live.layer(rid));
+        // Before the answer the worker knows nothing of it.
+        if self.settled.is_some() {
+            self.worker.send(Command::Layer { slot: self.slot, id: self.id, layer: self.layer });
+        }
+    }
+
     /// The most that this viewer may ask for.
     #[must_use]
     pub const fn playout_limit(&self) -> Duration {
@@ -442,6 +457,8 @@ impl ViewerHandle {
             audio: negotiated.audio.clone(),
             cname: ours.cname.into(),
             playout: self.playout,
+            video_codec: ours.video.map_or(Codec::H264, |video| video.format.codec()),
+            layer: self.layer,
         });
         let handshake = self.egress.handshakes.begin(
             self.id,

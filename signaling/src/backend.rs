@@ -44,6 +44,8 @@ pub(crate) trait Viewer: Send {
     fn set_playout(&mut self, wish: Option<PlayoutDelay>) -> (PlayoutDelay, Duration);
     /// How late the viewer sees the stream, as its page says.
     fn report_delay(&mut self, delay: Duration);
+    /// Which layer of the picture, by name; `None`: as the network permits.
+    fn pick_layer(&mut self, rid: Option<&str>);
     fn close(&mut self, reason: CloseReason);
     /// The next thing that happened, `None` when nothing can any more. Safe to drop and ask again.
     fn next_event(&mut self) -> BoxFuture<'_, Option<ViewerEvent>>;
@@ -116,6 +118,10 @@ impl Viewer for ViewerHandle {
 
     fn report_delay(&mut self, delay: Duration) {
         ViewerHandle::report_delay(self, delay);
+    }
+
+    fn pick_layer(&mut self, rid: Option<&str>) {
+        ViewerHandle::pick_layer(self, rid);
     }
 
     fn close(&mut self, reason: CloseReason) {

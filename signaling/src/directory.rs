@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use crate::{
     backend::Backend,
     messages::{
-        ChannelState, StateChange, StreamEntry, StreamsDocument, TrackEntry, TrackKind, WarningEntry,
+        ChannelState, Layer, LayerEntry, StateChange, StreamEntry, StreamsDocument, TrackEntry, TrackKind,
+        WarningEntry,
     },
 };
 
@@ -52,6 +53,7 @@ pub(crate) struct Brief {
     pub(crate) channel: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) state: ChannelState,
+    pub(crate) layers: Vec<Layer>,
 }
 
 impl Directory {
@@ -128,6 +130,7 @@ impl From<&StreamSnapshot> for Brief {
             channel: stream.channel.as_ref().map(ToString::to_string),
             name: stream.name.clone(),
             state: state_of(stream.state),
+            layers: stream.layers.iter().filter_map(layer).collect(),
         }
     }
 }
@@ -140,6 +143,7 @@ impl Brief {
             channel: self.channel.clone(),
             port: Some(self.port),
             name: self.name.clone(),
+            layers: self.layers.clone(),
         }
     }
 }
@@ -173,7 +177,22 @@ fn entry(stream: StreamSnapshot) -> StreamEntry {
         viewers: stream.viewers,
         bitrate_bps: tracks.iter().map(|track| track.bitrate_bps).sum(),
         tracks,
+        layers: stream.layers.iter().map(layer_entry).collect(),
         warnings: stream.warnings.iter().map(warning).collect(),
+    }
+}
+
+fn layer(track: &TrackSnapshot) -> Option<Layer> {
+    Some(Layer { rid: track.rid.clone()?, width: track.width?, height: track.height? })
+}
+
+fn layer_entry(track: &TrackSnapshot) -> LayerEntry {
+    LayerEntry {
+        rid: track.rid.clone().unwrap_or_default(),
+        width: track.width,
+        height: track.height,
+        fps: track.fps.filter(|fps| fps.is_finite()),
+        bitrate_bps: track.bitrate_bps,
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum Inbound {
     Candidate(String),
     /// A wish for the playout delay; none: what is usual.
     Playout(Option<PlayoutDelay>),
+    /// A wish for a layer of the picture, by name; none: as the network permits.
+    Layer(Option<String>),
     /// Asks for our clock; the moment of asking on the viewer's own, in microseconds.
     Clock(u64),
     /// How late the viewer sees the broadcast.
@@ -53,6 +55,10 @@ pub(crate) fn parse(message: &[u8]) -> Result<Inbound, String> {
         "playout" => match serde_json::from_value::<Option<PlayoutWish>>(data) {
             Ok(wish) => Ok(Inbound::Playout(wish.map(playout::checked).transpose()?)),
             Err(error) => Err(format!("the playout delay is not understood: {error}")),
+        },
+        "layer" => match serde_json::from_value::<Option<String>>(data) {
+            Ok(layer) => Ok(Inbound::Layer(layer)),
+            Err(error) => Err(format!("the layer is not understood: {error}")),
         },
         "clock" => match serde_json::from_value(data) {
             Ok(ClockQuestion { client_us }) => Ok(Inbound::Clock(client_us)),
@@ -118,6 +124,8 @@ mod tests {
             (r#"{"event":"candidate","data":{"candidate":""}}"#, Inbound::Candidate(String::new())),
             (r#"{"event":"candidate","data":null}"#, Inbound::Candidate(String::new())),
             (r#"{"event":"candidate"}"#, Inbound::Candidate(String::new())),
+            (r#"{"event":"layer","data":"h"}"#, Inbound::Layer(Some("h".into()))),
+            (r#"{"event":"layer","data":null}"#, Inbound::Layer(None)),
             (r#"{"event":"playout","data":{"max_ms":2000}}"#, Inbound::Playout(Some(delay(0, 2000)))),
             (
                 r#"{"event":"playout","data":{"min_ms":50,"max_ms":60}}"#,

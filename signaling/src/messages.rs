@@ -44,6 +44,9 @@ pub enum ViewerMessage {
     Candidate(Option<IceCandidate>),
     /// How long the browser may hold pictures back, for this socket; `null`: what is usual on the channel.
     Playout(Option<PlayoutWish>),
+    /// Which layer of the picture to send, by its `rid`; `null`, or a name that the stream does not have: the best one
+    /// that the network carries. For this socket.
+    Layer(Option<String>),
     /// Asks for the server's clock; answered at once.
     Clock(ClockQuestion),
     /// How late the viewer sees the broadcast; for the streamer's figures. Every ten seconds is enough.
@@ -169,6 +172,22 @@ pub struct StateChange {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(test, ts(optional))]
     pub name: Option<String>,
+    /// The layers of the picture, best first; absent unless there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[cfg_attr(test, ts(as = "Option<Vec<Layer>>", optional))]
+    pub layers: Vec<Layer>,
+}
+
+/// A layer of a picture, in `StateChange`: what a viewer may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Layer {
+    /// Its name: what `layer` asks for.
+    pub rid: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
 }
 
 /// What a channel or a stream is doing.
@@ -225,10 +244,31 @@ pub struct StreamEntry {
     /// Sum over the tracks, in bits per second of payload.
     #[cfg_attr(test, ts(type = "number"))]
     pub bitrate_bps: u64,
-    /// Video first.
+    /// Video first; of a picture in layers the best one.
     pub tracks: Vec<TrackEntry>,
+    /// The layers of the picture, best first; absent unless there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[cfg_attr(test, ts(as = "Option<Vec<LayerEntry>>", optional))]
+    pub layers: Vec<LayerEntry>,
     /// What the streamer should change, most urgent first.
     pub warnings: Vec<WarningEntry>,
+}
+
+/// One layer of a picture (simulcast), in `StreamEntry`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct LayerEntry {
+    /// Its name, as the publisher chose it.
+    pub rid: String,
+    /// Pixels.
+    pub width: Option<u32>,
+    /// Pixels.
+    pub height: Option<u32>,
+    /// Pictures per second.
+    pub fps: Option<f64>,
+    /// Bits per second of payload.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bitrate_bps: u64,
 }
 
 /// One thing that a streamer should change, in `StreamEntry`.

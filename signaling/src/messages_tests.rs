@@ -21,10 +21,12 @@ fn the_generated_typescript_is_current() {
         .and::<DelayReport>()
         .and::<ClockAnswer>()
         .and::<StateChange>()
+        .and::<Layer>()
         .and::<ChannelState>()
         .and::<Notice>()
         .and::<StreamsDocument>()
         .and::<StreamEntry>()
+        .and::<LayerEntry>()
         .and::<TrackEntry>()
         .and::<WarningEntry>()
         .and::<TrackKind>()
@@ -72,8 +74,10 @@ fn the_new_server_messages() {
             channel: Some("den".into()),
             port: Some(24000),
             name: None,
+            layers: vec![Layer { rid: "h".into(), width: 1280, height: 720 }],
         }),
-        &json!({"event": "state", "data": {"state": "live", "channel": "den", "port": 24000}}),
+        &json!({"event": "state", "data": {"state": "live", "channel": "den", "port": 24000,
+            "layers": [{"rid": "h", "width": 1280, "height": 720}]}}),
     );
     check(
         &ServerMessage::Playout(PlayoutRange { min_ms: 0, max_ms: 2000, limit_ms: 4000 }),

@@ -90,6 +90,8 @@ struct Session {
     crowd: Option<Crowd>,
     /// The viewer's wish for its playout delay, once it has one.
     playout: Option<Option<PlayoutDelay>>,
+    /// The layer of the picture that it asked for.
+    layer: Option<String>,
     budget: Budget,
     heard: Instant,
     ping_at: Instant,
@@ -132,6 +134,7 @@ impl Session {
             ended: None,
             crowd: None,
             playout: None,
+            layer: None,
             budget: Budget::new(now),
             heard: now,
             ping_at: now + app.settings.ping_interval,
@@ -232,6 +235,13 @@ impl Session {
             self.playout = Some(wish);
             return self.apply_playout().await;
         }
+        if let Inbound::Layer(layer) = inbound {
+            if let Some(watching) = &mut self.watching {
+                watching.viewer.pick_layer(layer.as_deref());
+            }
+            self.layer = layer;
+            return Ok(());
+        }
         if let Inbound::Clock(client_us) = inbound {
             let server_us = u64::try_from(self.app.backend.report_clock().as_micros()).unwrap_or(u64::MAX);
             return self.wire.send(&ServerMessage::Clock(ClockAnswer { client_us, server_us })).await;
@@ -255,7 +265,7 @@ impl Session {
                 watching.viewer.report_delay(delay);
                 Ok(())
             }
-            Inbound::Playout(_) | Inbound::Clock(_) | Inbound::Unknown => Ok(()),
+            Inbound::Playout(_) | Inbound::Layer(_) | Inbound::Clock(_) | Inbound::Unknown => Ok(()),
         }
     }
 
@@ -376,8 +386,11 @@ impl Session {
         let joined = timeout(JOIN_LIMIT, self.app.backend.watch_offer(stream, request)).await;
         let joined = joined.unwrap_or_else(|_| Err(WatchError::Internal("no offer in time".to_owned())));
         match joined {
-            Ok((viewer, sdp)) => {
+            Ok((mut viewer, sdp)) => {
                 self.crowd = None;
+                if self.layer.is_some() {
+                    viewer.pick_layer(self.layer.as_deref());
+                }
                 self.watching = Some(Watching { viewer, stream, offered: Instant::now(), answered: false });
                 self.wire
                     .send(&ServerMessage::Offer(SessionDescription { kind: SdpKind::Offer, sdp }))
@@ -417,7 +430,13 @@ impl Session {
 }
 
 fn offline(channel: &ChannelName) -> StateChange {
-    StateChange { state: ChannelState::Offline, channel: Some(channel.to_string()), port: None, name: None }
+    StateChange {
+        state: ChannelState::Offline,
+        channel: Some(channel.to_string()),
+        port: None,
+        name: None,
+        layers: Vec::new(),
+    }
 }
 
 fn shutdown() -> Goodbye {

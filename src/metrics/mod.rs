@@ -75,7 +75,7 @@ fn write_workers(page: &mut Page, workers: &[WorkerSnapshot]) {
         &|worker| u8::from(worker.gso).to_string(),
     );
     type Count = fn(&WorkerSnapshot) -> u64;
-    let counts: [(&str, &str, Count); 11] = [
+    let counts: [(&str, &str, Count); 12] = [
         ("heliograph_relay_egress_packets_total", "Datagrams given to the kernel.", |w| w.packets),
         (
             "heliograph_relay_egress_bytes_total",
@@ -103,6 +103,11 @@ fn write_workers(page: &mut Page, workers: &[WorkerSnapshot]) {
             "heliograph_relay_fell_behind_total",
             "Times a viewer was taken to the newest keyframe because it had fallen behind.",
             |w| w.fell_behind,
+        ),
+        (
+            "heliograph_relay_layer_switches_total",
+            "Times a viewer was moved to another layer of the picture.",
+            |w| w.layer_switches,
         ),
         ("heliograph_relay_received_datagrams_total", "Datagrams received.", |w| w.received),
         (
@@ -259,7 +264,9 @@ mod tests {
             since: SystemTime::now(),
             state: StreamState::Live,
             permanent: false,
+            layers: Vec::new(),
             tracks: vec![TrackSnapshot {
+                rid: None,
                 kind: MediaKind::Video,
                 codec: Codec::H264,
                 payload_type: 96,

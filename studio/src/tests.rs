@@ -100,6 +100,7 @@ impl Streams for World {
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
             state: StreamState::Live,
             permanent: false,
+            layers: Vec::new(),
             tracks: Vec::new(),
             viewers: 3,
             muted: true,

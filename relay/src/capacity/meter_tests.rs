@@ -38,7 +38,9 @@ impl Machine {
             since: SystemTime::now(),
             state: StreamState::Live,
             permanent: false,
+            layers: Vec::new(),
             tracks: vec![TrackSnapshot {
+                rid: None,
                 kind: MediaKind::Video,
                 codec: Codec::H264,
                 payload_type: 96,

@@ -9,6 +9,9 @@ mod gather;
 mod health;
 mod keyframes;
 mod latch;
+#[cfg(test)]
+mod layer_tests;
+mod layers;
 mod losses;
 mod output;
 mod rhythm;
@@ -27,7 +30,7 @@ use std::{
 
 use bytes::Bytes;
 use heliograph_media::{
-    ClockRate, Codec, Ssrc, opus,
+    Codec, MediaKind, Ssrc, opus,
     rtcp::{self, Rtcp},
     rtp::RtpHeader,
 };
@@ -39,10 +42,11 @@ use self::{
     health::Symptoms,
     keyframes::KeyframeRequests,
     latch::Latch,
+    layers::Layers,
     losses::Losses,
     output::Output,
     timeline::Timeline,
-    track::{Taken, TrackInlet},
+    track::{Described, Taken, TrackInlet},
 };
 use crate::{
     CodecParameters, FeedItem, RingLimits, StreamState, Track, TrackDescription, TrackSnapshot,
@@ -82,12 +86,13 @@ pub(crate) struct Transmit {
 #[derive(Debug)]
 pub(crate) struct Inlet {
     settings: InletSettings,
-    tracks: [Option<TrackInlet>; 2],
-    latches: [Latch; 2],
+    tracks: [Option<TrackInlet>; Track::COUNT],
+    latches: [Latch; Track::COUNT],
     /// Where RTCP of a track's publisher came from.
-    rtcp_from: [Option<SocketAddr>; 2],
+    rtcp_from: [Option<SocketAddr>; Track::COUNT],
     timeline: Timeline,
-    keyframes: KeyframeRequests,
+    keyframes: [KeyframeRequests; Track::COUNT],
+    layers: Layers,
     counters: Counters,
     output: Output,
     gather: Gather,
@@ -99,7 +104,8 @@ pub(crate) struct Inlet {
     media_since: Option<Instant>,
     next_tick: Instant,
     next_reports: Instant,
-    pictures: (Instant, u64, Option<f64>),
+    /// Of each track: since when, how many had come then, and their rate before that.
+    pictures: [(Instant, u64, Option<f64>); Track::COUNT],
     losses: Losses,
     muted: bool,
     unmuted: Instant,
@@ -111,11 +117,12 @@ impl Inlet {
     pub(crate) fn new(now: Instant, settings: InletSettings, tracks: &[TrackDescription]) -> Self {
         let mut inlet = Self {
             settings,
-            tracks: [None, None],
+            tracks: Default::default(),
             latches: Default::default(),
-            rtcp_from: [None; 2],
-            timeline: Timeline::new([ClockRate::VIDEO, ClockRate::OPUS]),
-            keyframes: KeyframeRequests::default(),
+            rtcp_from: [None; Track::COUNT],
+            timeline: Timeline::new(),
+            keyframes: Default::default(),
+            layers: Layers::default(),
             counters: Counters::default(),
             output: Output::default(),
             gather: Gather::default(),
@@ -126,7 +133,7 @@ impl Inlet {
             media_since: None,
             next_tick: now,
             next_reports: now + REPORTS,
-            pictures: (now, 0, None),
+            pictures: [(now, 0, None); Track::COUNT],
             losses: Losses::new(now),
             muted: false,
             unmuted: now,
@@ -177,31 +184,34 @@ impl Inlet {
             self.rtcp_from[track.index()] = None;
         }
         let new_session = inlet.ssrc() != before;
-        if track == Track::Video {
+        if track.is_video() {
+            let keyframes = &mut self.keyframes[track.index()];
             if new_session {
-                self.keyframes.forget();
+                keyframes.forget();
             }
             match taken {
-                Taken::Delivered { keyframe: true } => self.keyframes.keyframe(now),
+                Taken::Delivered { keyframe: true } => keyframes.keyframe(now),
                 // A session that begins in the middle of a picture group: perhaps the publisher can help.
-                Taken::Held { in_vain: true } => self.request_keyframe(now),
+                Taken::Held { in_vain: true } => self.request_keyframe(now, track),
                 _ => {}
             }
         }
         self.heard = now;
         self.clocks();
-        if let Taken::Delivered { .. } = taken {
+        if let Taken::Delivered { keyframe } = taken {
             self.on_delivered(now);
+            if keyframe {
+                // Perhaps the first one of its layer, or of another size.
+                self.rank_layers(now);
+            }
         }
     }
 
-    /// Somebody wants a keyframe; the publisher is asked if that makes sense.
-    pub(crate) fn request_keyframe(&mut self, now: Instant) {
-        let Some(ssrc) = self.tracks[Track::Video.index()].as_ref().and_then(TrackInlet::ssrc) else {
-            return;
-        };
-        let Some(to) = self.rtcp_destination(Track::Video) else { return };
-        if self.keyframes.wish(now) {
+    /// Somebody wants a keyframe of the picture, or of one layer of it; the publisher is asked if that makes sense.
+    pub(crate) fn request_keyframe(&mut self, now: Instant, track: Track) {
+        let Some(ssrc) = self.tracks[track.index()].as_ref().and_then(TrackInlet::ssrc) else { return };
+        let Some(to) = self.rtcp_destination(track) else { return };
+        if self.keyframes[track.index()].wish(now) {
             let mut packet = Vec::new();
             // A report in front, as RFC 3550 section 6.1 wants it: not every sender accepts less.
             rtcp::write_receiver_report(&mut packet, self.settings.ssrc, &[]);
@@ -212,7 +222,7 @@ impl Inlet {
 
     /// The publisher has been seen to answer wishes for keyframes.
     pub(crate) fn answers_keyframe_requests(&self) -> bool {
-        self.keyframes.answered()
+        self.keyframes.iter().any(KeyframeRequests::answered)
     }
 
     /// Sound becomes silence, until it is unmuted: numbers and times stay, so nobody hears a gap concealed.
@@ -245,7 +255,8 @@ impl Inlet {
             track.tick(now, &mut self.output);
         }
         self.timeline.tick(now);
-        self.keyframes.tick(now);
+        self.keyframes.iter_mut().for_each(|keyframes| keyframes.tick(now));
+        self.rank_layers(now);
         self.clocks();
         if self.state == StreamState::Live
             && self.delivered.is_some_and(|newest| now.saturating_duration_since(newest) >= AWAY)
@@ -300,11 +311,20 @@ impl Inlet {
 
     /// For snapshots.
     pub(crate) fn report(&self, now: Instant) -> Report {
-        let tracks = self.tracks.iter().flatten().filter(|track| track.payload_type().is_some());
+        let snapshot = |track: Track| {
+            let inlet = self.tracks[track.index()].as_ref().filter(|inlet| inlet.payload_type().is_some())?;
+            Some(self.track_snapshot(now, track, inlet))
+        };
+        let layers: Vec<_> = self.layers.all().iter().filter_map(|track| snapshot(*track)).collect();
+        // Whoever knows nothing of layers hears of the best one.
+        let picture = layers.first().cloned().or_else(|| snapshot(Track::Video));
+        let parameters =
+            |track: Track| self.tracks[track.index()].as_ref().and_then(|inlet| inlet.parameters().cloned());
         Report {
             state: self.state,
-            tracks: tracks.map(|track| self.track_snapshot(now, track)).collect(),
-            parameters: [0, 1].map(|index| self.tracks[index].as_ref().and_then(|t| t.parameters().cloned())),
+            tracks: picture.into_iter().chain(snapshot(Track::Audio)).collect(),
+            layers,
+            parameters: [parameters(Track::Video), parameters(Track::Audio)],
             warnings: self.symptoms(now).warnings(
                 now,
                 self.settings.ring.keyframe_run_max,
@@ -314,12 +334,29 @@ impl Inlet {
         }
     }
 
+    /// Finds out which layers flow, best first, and tells the readers if that is news.
+    fn rank_layers(&mut self, now: Instant) {
+        let tracks = &self.tracks;
+        let seen = Track::LAYERS.map(|track| {
+            let inlet = tracks[track.index()].as_ref().filter(|inlet| inlet.payload_type().is_some())?;
+            Some((inlet.parameters()?.size()?, inlet.heard?))
+        });
+        if let Some(layers) = self.layers.rank(now, seen) {
+            self.output.push(FeedItem::Layers(layers));
+        }
+    }
+
+    /// The best layer of the picture.
+    fn picture(&self) -> Option<&TrackInlet> {
+        self.tracks[self.layers.best().index()].as_ref()
+    }
+
     fn describe(&mut self, tracks: &[TrackDescription]) {
         for track in Track::ALL {
-            let description = tracks.iter().find(|description| Track::from(description.kind) == track);
-            match (&mut self.tracks[track.index()], description) {
-                (Some(inlet), description) => inlet.describe(description),
-                (slot @ None, Some(description)) => *slot = Some(TrackInlet::new(description)),
+            let described = Described::find(track, tracks);
+            match (&mut self.tracks[track.index()], described) {
+                (Some(inlet), described) => inlet.describe(described.as_ref()),
+                (slot @ None, Some(described)) => *slot = Some(TrackInlet::new(track, &described)),
                 (None, None) => {}
             }
         }
@@ -414,13 +451,16 @@ impl Inlet {
     }
 
     fn count_pictures(&mut self, now: Instant) {
-        let Some(video) = &self.tracks[Track::Video.index()] else { return };
-        let (since, before, _) = self.pictures;
-        let passed = now.saturating_duration_since(since);
-        if passed >= PICTURES {
-            #[expect(clippy::cast_precision_loss, reason = "a picture rate needs few digits")]
-            let rate = (video.frames - before) as f64 / passed.as_secs_f64();
-            self.pictures = (now, video.frames, (rate > 0.0).then_some((rate * 100.0).round() / 100.0));
+        for track in Track::LAYERS {
+            let Some(video) = &self.tracks[track.index()] else { continue };
+            let (since, before, rate) = &mut self.pictures[track.index()];
+            let passed = now.saturating_duration_since(*since);
+            if passed >= PICTURES {
+                #[expect(clippy::cast_precision_loss, reason = "a picture rate needs few digits")]
+                let counted = (video.frames - *before) as f64 / passed.as_secs_f64();
+                *rate = (counted > 0.0).then_some((counted * 100.0).round() / 100.0);
+                (*since, *before) = (now, video.frames);
+            }
         }
     }
 
@@ -430,21 +470,22 @@ impl Inlet {
         all
     }
 
-    fn track_snapshot(&self, now: Instant, track: &TrackInlet) -> TrackSnapshot {
+    fn track_snapshot(&self, now: Instant, which: Track, track: &TrackInlet) -> TrackSnapshot {
         let h264 = match track.parameters() {
             Some(CodecParameters::H264(parameters)) => Some(parameters),
             _ => None,
         };
         let size = track.parameters().and_then(CodecParameters::size);
-        let is_video = track.codec().kind() == heliograph_media::MediaKind::Video;
+        let counted = self.pictures[which.index()].2.filter(|_| track.codec().kind() == MediaKind::Video);
         TrackSnapshot {
             kind: track.codec().kind(),
+            rid: track.rid().map(str::to_owned),
             codec: track.codec(),
             payload_type: track.payload_type().map_or(0, heliograph_media::PayloadType::get),
             profile_level_id: h264.map(|parameters| parameters.profile_level_id),
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),
-            fps: h264.and_then(|parameters| parameters.fps).or(self.pictures.2.filter(|_| is_video)),
+            fps: h264.and_then(|parameters| parameters.fps).or(counted),
             bitrate_bps: track.rate.rate(now).as_bps(),
             packets: track.packets,
             lost: track.lost,
@@ -458,18 +499,15 @@ impl Inlet {
     }
 
     fn symptoms(&self, now: Instant) -> Symptoms {
-        let heard = |track: Track| {
-            self.tracks[track.index()]
-                .as_ref()
-                .filter(|inlet| inlet.payload_type().is_some())
-                .map(|inlet| inlet.heard)
+        let heard = |inlet: Option<&TrackInlet>| {
+            inlet.filter(|inlet| inlet.payload_type().is_some()).map(|inlet| inlet.heard)
         };
-        let video = self.tracks[Track::Video.index()].as_ref();
+        let video = self.picture();
         let flows = self.state == StreamState::Live;
         Symptoms {
             media_since: self.media_since,
-            video: heard(Track::Video),
-            audio: heard(Track::Audio),
+            video: heard(video),
+            audio: heard(self.tracks[Track::Audio.index()].as_ref()),
             held_since: video
                 .filter(|video| video.heard.is_some_and(|heard| now.saturating_duration_since(heard) < AWAY))
                 .and_then(TrackInlet::held_since),

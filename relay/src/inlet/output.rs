@@ -15,11 +15,11 @@ impl Output {
         self.items.push(item);
     }
 
-    /// Adds a packet to its track's newest run. Runs of the two tracks may pass each other, but no run passes
+    /// Adds a packet to its track's newest run. Runs of different tracks may pass each other, but no run passes
     /// any other item.
     pub(super) fn packet(&mut self, track: Track, packet: Arc<Packet>) {
-        let newest_two = self.items.iter_mut().rev().take(2);
-        for item in newest_two {
+        let newest = self.items.iter_mut().rev().take(Track::COUNT);
+        for item in newest {
             match item {
                 FeedItem::Packets { track: of, packets } if *of == track => return packets.push(packet),
                 FeedItem::Packets { .. } => {}
@@ -29,10 +29,10 @@ impl Output {
         self.items.push(FeedItem::Packets { track, packets: vec![packet] });
     }
 
-    /// Whether the newest packet of the picture's track is not the last one of its picture.
+    /// Whether the newest packet of the picture is not the last one of its picture.
     pub(super) fn is_mid_picture(&self) -> bool {
         let newest = self.items.iter().rev().find_map(|item| match item {
-            FeedItem::Packets { track: Track::Video, packets } => packets.last(),
+            FeedItem::Packets { track, packets } if track.is_video() => packets.last(),
             _ => None,
         });
         newest.is_some_and(|packet| !packet.marker)

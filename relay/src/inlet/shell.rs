@@ -136,8 +136,8 @@ impl Shell {
 
     fn wishes(&mut self, now: Instant) {
         self.note_allocation();
-        if self.stream.take_keyframe_wish() {
-            self.inlet.request_keyframe(now);
+        for track in self.stream.take_keyframe_wishes() {
+            self.inlet.request_keyframe(now, track);
         }
         self.inlet.mute(now, self.stream.muted.load(Ordering::Relaxed));
         let dropped = self.stream.kernel_drops.load(Ordering::Relaxed);

@@ -120,13 +120,13 @@ impl Publisher {
 pub(super) struct World {
     pub(super) inlet: Inlet,
     pub(super) now: Instant,
-    pub(super) rings: [TrackRing; 2],
-    pub(super) clocks: [Option<TrackClock>; 2],
-    pub(super) parameters: [Option<CodecParameters>; 2],
+    pub(super) rings: [TrackRing; Track::COUNT],
+    pub(super) clocks: [Option<TrackClock>; Track::COUNT],
+    pub(super) parameters: [Option<CodecParameters>; Track::COUNT],
     /// Everything but packets and clocks.
     pub(super) events: Vec<FeedItem>,
     /// In order of arrival.
-    pub(super) packets: [Vec<Packet>; 2],
+    pub(super) packets: [Vec<Packet>; Track::COUNT],
     pub(super) transmits: Vec<Transmit>,
 }
 
@@ -142,11 +142,11 @@ impl World {
         Self {
             inlet: Inlet::new(now, settings, &TrackDescription::defaults()),
             now,
-            rings: [TrackRing::new(ring), TrackRing::new(ring)],
-            clocks: [None, None],
-            parameters: [None, None],
+            rings: std::array::from_fn(|_| TrackRing::new(ring)),
+            clocks: [None; Track::COUNT],
+            parameters: Default::default(),
             events: Vec::new(),
-            packets: [Vec::new(), Vec::new()],
+            packets: Default::default(),
             transmits: Vec::new(),
         }
     }
@@ -274,7 +274,7 @@ pub(crate) fn check_ring(track: Track, ring: &TrackRing, now: Instant) {
         assert!(ring.is_empty(), "neither end is a hole");
     }
     let Some(first) = ring.newest_keyframe() else { return };
-    assert_eq!(track, Track::Video);
+    assert!(track.is_video());
     let timestamp = ring.get(first).unwrap().timestamp;
     let unit: Vec<_> = ring.packets_from(first).take_while(|packet| packet.timestamp == timestamp).collect();
     let parts = unit.iter().fold(StartParts::NONE, |all, packet| all.and(packet.parts));

@@ -620,14 +620,14 @@ fn keyframes_are_asked_for_where_that_helps() {
     publisher.interval = 1_000;
     world.play(&mut publisher, ms(2_000));
     for _ in 0..10 {
-        world.inlet.request_keyframe(world.now);
+        world.inlet.request_keyframe(world.now, Track::Video);
         world.play(&mut publisher, ms(40));
     }
     world.wait(ms(0));
     assert_eq!(plis(&mut world), 1, "one in flight");
     assert!(!world.inlet.answers_keyframe_requests());
     world.play(&mut publisher, Duration::from_secs(31));
-    world.inlet.request_keyframe(world.now);
+    world.inlet.request_keyframe(world.now, Track::Video);
     world.read();
     assert_eq!(plis(&mut world), 1, "another trial");
     publisher.pictures = 0;
@@ -794,7 +794,7 @@ proptest! {
                     let tracks = crate::TrackDescription::defaults();
                     world.inlet.allocated_again(world.now, &tracks);
                 }
-                Step::Keyframe => world.inlet.request_keyframe(world.now),
+                Step::Keyframe => world.inlet.request_keyframe(world.now, Track::Video),
             }
             world.read();
             world.inlet.report(world.now);

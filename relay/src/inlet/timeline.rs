@@ -2,9 +2,11 @@
 //!
 //! Three kinds of time meet here. *Source* timestamps are what a publisher writes. *Ring* timestamps are what
 //! readers get: they go on across sessions, and within a session they advance exactly as the source's do.
-//! *Presentation* time, in nanoseconds, is common to both tracks: what belongs together has the same one.
+//! *Presentation* time, in nanoseconds, is common to all tracks: what belongs together has the same one.
 //! A track's `skew` says how its ring timestamps lie on presentation time; what is learned late about a
 //! publisher's audio and video changes only that, never a timestamp already handed out.
+//!
+//! Further layers of the picture are tracks that are laid on [`Track::Video`], as that and the sound are on each other.
 
 use std::time::{Duration, Instant};
 
@@ -34,12 +36,12 @@ const MILLISECOND: i64 = 1_000_000;
 
 #[derive(Debug)]
 pub(super) struct Timeline {
-    lines: [Line; 2],
+    lines: [Line; Track::COUNT],
     session: Option<Session>,
     /// Presentation time on the relay's clock: this moment is that time.
     at: Option<(Instant, i64)>,
     /// Sender reports that came before the first packet of their source.
-    early: [Option<(Ssrc, NtpTime, u32)>; 4],
+    early: [Option<(Ssrc, NtpTime, u32)>; 2 * Track::COUNT],
     early_next: usize,
     changed: bool,
 }
@@ -78,6 +80,8 @@ struct Line {
     /// Newest packet handed out: ring timestamp and arrival.
     last: Option<(u64, Instant)>,
     run: Option<Run>,
+    /// Of a layer: its run lies where sender reports say.
+    aligned: bool,
     window: Window,
 }
 
@@ -120,13 +124,16 @@ impl Window {
 }
 
 impl Timeline {
-    pub(super) fn new(rates: [ClockRate; 2]) -> Self {
-        let line = |rate| Line { rate, skew: 0, last: None, run: None, window: Window::default() };
+    pub(super) fn new() -> Self {
+        let line = |track: Track| {
+            let rate = if track.is_video() { ClockRate::VIDEO } else { ClockRate::OPUS };
+            Line { rate, skew: 0, last: None, run: None, aligned: false, window: Window::default() }
+        };
         Self {
-            lines: rates.map(line),
+            lines: Track::ALL.map(line),
             session: None,
             at: None,
-            early: [None; 4],
+            early: [None; 2 * Track::COUNT],
             early_next: 0,
             changed: false,
         }
@@ -139,6 +146,7 @@ impl Timeline {
             self.lines[track.index()].run.as_ref().is_none_or(|run| run.session != session.number)
                 && now.saturating_duration_since(session.began) <= JOIN
         });
+        let joins = self.session_of_picture(track, now).or(joins);
         let number = joins.or(self.session).map_or(0, |session| session.number + u64::from(joins.is_none()));
         let report = self
             .early
@@ -157,6 +165,7 @@ impl Timeline {
             doubt: None,
         });
         self.lines[track.index()].window = Window::default();
+        self.lines[track.index()].aligned = false;
         let presentation = match joins {
             Some(session) => self.join(track, session, now),
             None => self.open(number, now),
@@ -259,6 +268,16 @@ impl Timeline {
         Some(TrackClock { at, timestamp: line.rate_ticks(presentation - line.skew), rate: line.rate })
     }
 
+    /// For a further layer: the session of the picture that flows. Publishers begin large layers late, stop them and
+    /// begin them anew while the others go on.
+    fn session_of_picture(&self, track: Track, now: Instant) -> Option<Session> {
+        let run = self.lines[Track::Video.index()].run.as_ref().filter(|_| is_layer(track))?;
+        let flows = now.saturating_duration_since(run.newest_at) < WINDOW;
+        let (at, presentation) = self.at?;
+        let session = self.session.filter(|session| flows && session.number == run.session)?;
+        Some(Session { began: at, presentation, ..session })
+    }
+
     /// Opens a session: the timeline goes on where relay time has got to since the last packets.
     fn open(&mut self, number: u64, now: Instant) -> i64 {
         let presentation = self
@@ -287,13 +306,17 @@ impl Timeline {
             (None, Some(time)) => (time, Basis::SharedZero),
             (None, None) => (by_arrival, Basis::FirstArrival),
         };
-        self.session = Some(Session { basis, ..session });
+        if is_layer(track) {
+            self.lines[track.index()].aligned = basis == Basis::Reports;
+        } else {
+            self.session = Some(Session { basis, ..session });
+        }
         time
     }
 
     fn by_reports(&self, track: Track, session: u64) -> Option<i64> {
         let (line, run) = self.running(track, session)?;
-        let (other_line, other) = self.running(track.other(), session)?;
+        let (other_line, other) = self.running(companion(track), session)?;
         let (ntp, source) = run.report?;
         let (other_ntp, other_source) = other.report?;
         let into = nanoseconds(run.first, line.rate) - nanoseconds(source, line.rate);
@@ -302,7 +325,7 @@ impl Timeline {
 
     fn by_zero(&self, track: Track, session: u64) -> Option<i64> {
         let (line, run) = self.running(track, session)?;
-        let (other_line, other) = self.running(track.other(), session)?;
+        let (other_line, other) = self.running(companion(track), session)?;
         let early = |line: &Line, run: &Run| run.first - (1 << 32) < u64::from(line.rate.get());
         (early(line, run) && early(other_line, other))
             .then(|| other_line.presentation(other, 1 << 32) + nanoseconds(run.first - (1 << 32), line.rate))
@@ -314,8 +337,9 @@ impl Timeline {
     }
 
     fn align_by_reports(&mut self) {
+        self.align_layers_by_reports();
         let Some(session) = self.session else { return };
-        let [video, audio] = &self.lines;
+        let [video, audio, ..] = &self.lines;
         let (Some(video_run), Some(audio_run)) = (&video.run, &audio.run) else { return };
         let (Some(video_report), Some(audio_report)) = (video_run.report, audio_run.report) else { return };
         let said = ntp_difference(video_report.0, audio_report.0);
@@ -344,8 +368,49 @@ impl Timeline {
         }
     }
 
+    /// Layers show one picture: what reports call one instant is one instant. Their runs are only compared with each
+    /// other here; viewers of one layer notice nothing.
+    fn align_layers_by_reports(&mut self) {
+        let [video, _, layers @ ..] = &mut self.lines;
+        let Some(run) = &video.run else { return };
+        let Some((ntp, source)) = run.report else { return };
+        let here = video.presentation(run, source);
+        for layer in layers {
+            let Some((other, (other_ntp, other_source))) =
+                layer.run.as_ref().and_then(|run| Some((run, run.report?)))
+            else {
+                continue;
+            };
+            let off = ntp_difference(other_ntp, ntp) - (layer.presentation(other, other_source) - here);
+            let noise = if layer.aligned { CHANGE_OF_MIND } else { NOISE };
+            if off.abs() > PLAUSIBLE {
+                continue;
+            }
+            layer.aligned = true;
+            if off.abs() >= noise {
+                layer.shift(off);
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Nothing better is known: the quickest packets of a layer and of the picture took equally long.
+    fn align_layers_by_arrival(&mut self, now: Instant) {
+        let [video, _, layers @ ..] = &mut self.lines;
+        let Some(reference) = video.window.recent(now) else { return };
+        for layer in layers.iter_mut().filter(|layer| !layer.aligned) {
+            let Some(delay) = layer.window.recent(now) else { continue };
+            let off = delay - reference;
+            if (NOISE..=PLAUSIBLE).contains(&off.abs()) {
+                layer.shift(off);
+                self.changed = true;
+            }
+        }
+    }
+
     /// Nothing better is known: the quickest packets of both tracks took equally long.
     fn align_by_arrival(&mut self, now: Instant) {
+        self.align_layers_by_arrival(now);
         let Some(session) = self.session.filter(|session| session.basis == Basis::FirstArrival) else {
             return;
         };
@@ -361,15 +426,18 @@ impl Timeline {
 
     /// Sound is the reference: ears notice its corrections, eyes do not.
     fn move_video(&mut self, by: i64) {
-        let video = &mut self.lines[Track::Video.index()];
-        video.skew += by;
-        video.window.shift(by);
+        for track in Track::LAYERS {
+            self.lines[track.index()].shift(by);
+        }
         self.changed = true;
     }
 
-    /// Both tracks move alike, so that this cannot disturb lip sync.
+    /// All tracks move alike, so that this cannot disturb lip sync.
     fn follow_drift(&mut self, now: Instant) {
-        let Some(late) = self.lines.iter().filter_map(|line| line.window.recent(now)).min() else { return };
+        let (tracks, layers) = self.lines.split_at(2);
+        let earliest = |lines: &[Line]| lines.iter().filter_map(|line| line.window.recent(now)).min();
+        // Layers are laid on the picture, and count only while that is silent.
+        let Some(late) = earliest(tracks).or_else(|| earliest(layers)) else { return };
         let settled =
             self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.settled, true));
         let step = if settled && late.abs() <= STEP { late.clamp(-SLEW, SLEW) } else { late };
@@ -385,7 +453,26 @@ impl Timeline {
     }
 }
 
+/// Whether a track is a further layer of the picture.
+fn is_layer(track: Track) -> bool {
+    !matches!(track, Track::Video | Track::Audio)
+}
+
+/// What a track is laid on.
+fn companion(track: Track) -> Track {
+    match track {
+        Track::Video => Track::Audio,
+        Track::Audio | Track::SecondLayer | Track::ThirdLayer | Track::FourthLayer => Track::Video,
+    }
+}
+
 impl Line {
+    /// Its packets belong so much later, nanoseconds.
+    fn shift(&mut self, by: i64) {
+        self.skew += by;
+        self.window.shift(by);
+    }
+
     fn presentation(&self, run: &Run, source: u64) -> i64 {
         nanoseconds(source.wrapping_add_signed(run.shift), self.rate) + self.skew
     }

@@ -51,6 +51,7 @@ pub(super) struct TrackInlet {
     codec: Codec,
     /// `None`: the present allocation does not have this track.
     payload_type: Option<PayloadType>,
+    rid: Option<String>,
     run: Option<Run>,
     retired: VecDeque<(Ssrc, Instant)>,
     suspect: Option<(RtpHeader, Bytes, Content, Instant)>,
@@ -70,6 +71,27 @@ pub(super) struct TrackInlet {
     pub(super) run_bytes: usize,
     pub(super) b_frames: bool,
     pub(super) rhythm: Rhythm,
+}
+
+/// What an allocation says about one track.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    codec: Codec,
+    payload_type: u8,
+    rid: Option<String>,
+}
+
+impl Described {
+    /// What the descriptions say about `track`; a layer is coded as the picture is.
+    pub(super) fn find(track: Track, descriptions: &[TrackDescription]) -> Option<Self> {
+        let description = descriptions.iter().find(|description| description.kind == track.kind())?;
+        let (codec, rid) = (description.codec, description.rid.clone());
+        let layer = match Track::LAYERS.iter().position(|layer| *layer == track) {
+            None | Some(0) => return Some(Self { codec, payload_type: description.payload_type, rid }),
+            Some(further) => description.layers.get(further - 1)?,
+        };
+        Some(Self { codec, payload_type: layer.payload_type, rid: Some(layer.rid.clone()) })
+    }
 }
 
 /// A publisher session on this track.
@@ -113,11 +135,12 @@ impl TrackInlet {
     /// Numbers begin here, so that a straggler before the first packet has a number too.
     const FIRST: SeqNo = SeqNo(1 << 16);
 
-    pub(super) fn new(description: &TrackDescription) -> Self {
+    pub(super) fn new(track: Track, described: &Described) -> Self {
         Self {
-            track: description.kind.into(),
-            codec: description.codec,
-            payload_type: PayloadType::new(description.payload_type),
+            track,
+            codec: described.codec,
+            payload_type: PayloadType::new(described.payload_type),
+            rid: described.rid.clone(),
             run: None,
             retired: VecDeque::new(),
             suspect: None,
@@ -139,8 +162,14 @@ impl TrackInlet {
     }
 
     /// Another allocation: the same track with another payload type, or no such track.
-    pub(super) fn describe(&mut self, description: Option<&TrackDescription>) {
-        self.payload_type = description.and_then(|track| PayloadType::new(track.payload_type));
+    pub(super) fn describe(&mut self, described: Option<&Described>) {
+        self.payload_type = described.and_then(|described| PayloadType::new(described.payload_type));
+        self.rid = described.and_then(|described| described.rid.clone());
+    }
+
+    /// The layer's name.
+    pub(super) fn rid(&self) -> Option<&str> {
+        self.rid.as_deref()
     }
 
     pub(super) fn payload_type(&self) -> Option<PayloadType> {
@@ -293,7 +322,7 @@ impl TrackInlet {
             highest: first,
             newest_at: now,
             base: None,
-            gate: (self.track == Track::Video).then(|| (Gate::default(), now)),
+            gate: (self.track.is_video()).then(|| (Gate::default(), now)),
             reception: Reception::new(now, header.ssrc, self.codec.clock_rate(), first),
         });
         // What was known about the old encoder says nothing about the new one.
@@ -390,7 +419,7 @@ impl TrackInlet {
         self.packets += 1;
         if frame_start {
             self.frames += 1;
-            if self.track == Track::Video {
+            if self.track.is_video() {
                 let time = self.codec.clock_rate().duration(pending.timestamp);
                 self.rhythm.picture(time, pending.arrival);
             }
@@ -425,7 +454,7 @@ impl TrackInlet {
 
     fn read_parameters(&mut self, pending: &Pending, out: &mut Output) {
         let known = self.parameters.is_some();
-        if self.track == Track::Video && !pending.parts.has(StartParts::SEQUENCE_PARAMETERS) {
+        if self.track.is_video() && !pending.parts.has(StartParts::SEQUENCE_PARAMETERS) {
             return;
         }
         let parameters = match self.codec {

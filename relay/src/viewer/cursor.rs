@@ -3,11 +3,13 @@
 //! A viewer's numbers run on without a gap whatever happens: joining, jumping to a newer keyframe, replaying.
 //! Each jump opens a *segment*, inside which a viewer's number and the ring's differ by a constant. So a hole
 //! that loss left in the ring stays a hole for the viewer (receivers judge by numbers alone whether a reference
-//! picture is missing), and a NACK finds its packet again.
+//! picture is missing), and a NACK finds its packet again. So it is when a viewer is moved to another layer of the
+//! picture: another ring, another segment.
 
-use heliograph_media::{SeqNo, WireSeq};
+use heliograph_media::{SeqNo, WireSeq, picture_ids::PictureShift};
 
 use super::squeeze::Squeeze;
+use crate::Track;
 
 /// Segments remembered. A jump happens at most about every two seconds; a NACK for something older than the
 /// newest keyframe is not answered anyway.
@@ -28,14 +30,38 @@ impl OutSeq {
     }
 }
 
+/// How what a viewer gets differs from what lies in a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passage {
+    /// Whose ring.
+    pub(crate) track: Track,
+    /// Added to timestamps, ticks: what the layers' clocks differ by.
+    pub(crate) shift: i64,
+    /// How timestamps move after that.
+    pub(crate) squeeze: Squeeze,
+    /// Added to the numbers inside the payloads.
+    pub(crate) pictures: PictureShift,
+}
+
+impl Passage {
+    /// As it is.
+    pub(crate) const fn plain(track: Track) -> Self {
+        Self { track, shift: 0, squeeze: Squeeze::NONE, pictures: PictureShift::NONE }
+    }
+
+    /// The viewer's timestamp for one of the ring.
+    pub(crate) fn timestamp(&self, ring: u64) -> u64 {
+        self.squeeze.apply(ring.saturating_add_signed(self.shift))
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     /// First packet in the ring's numbering.
     ring: SeqNo,
     /// The same packet in the viewer's numbering.
     out: u64,
-    /// How its timestamps move.
-    squeeze: Squeeze,
+    passage: Passage,
 }
 
 /// The cursor.
@@ -53,11 +79,11 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// A cursor that is nowhere yet. `first` is the number of the first packet: random below 2^15, because loss
     /// around a wrap among the very first packets would leave the receiver with another rollover counter.
-    pub(crate) fn new(first: u16) -> Self {
+    pub(crate) fn new(track: Track, first: u16) -> Self {
         debug_assert!(first < 1 << 15, "first sequence number too near the wrap");
         Self {
             next: SeqNo(0),
-            segments: [Segment { ring: SeqNo(0), out: 0, squeeze: Squeeze::NONE }; SEGMENTS],
+            segments: [Segment { ring: SeqNo(0), out: 0, passage: Passage::plain(track) }; SEGMENTS],
             count: 0,
             next_out: u64::from(first),
         }
@@ -71,8 +97,8 @@ impl Cursor {
     }
 
     /// Goes on at `ring`, forwards or backwards, numbering on without a gap.
-    pub(crate) fn jump(&mut self, ring: SeqNo, squeeze: Squeeze) {
-        let segment = Segment { ring, out: self.next_out, squeeze };
+    pub(crate) fn jump(&mut self, ring: SeqNo, passage: Passage) {
+        let segment = Segment { ring, out: self.next_out, passage };
         self.next = ring;
         if let Some(last) = self.count.checked_sub(1).map(usize::from)
             && self.segments[last].out == self.next_out
@@ -104,14 +130,16 @@ impl Cursor {
         self.current().map(|segment| segment.ring)
     }
 
-    /// How the timestamps of the current segment move.
-    pub(crate) fn squeeze(&self) -> Squeeze {
-        self.current().map_or(Squeeze::NONE, |segment| segment.squeeze)
+    /// What the packets of the current segment go through.
+    pub(crate) fn passage(&self) -> &Passage {
+        &self.segments[usize::from(self.count.saturating_sub(1))].passage
     }
 
-    /// How the timestamp of the packet with this number moves: the same each time it is sent.
-    pub(crate) fn squeeze_of(&self, out: OutSeq) -> Squeeze {
-        self.segment_of(out.0).map_or(Squeeze::NONE, |segment| segment.squeeze)
+    /// What the packet with this number goes through: the same each time it is sent.
+    pub(crate) fn passage_of(&self, out: OutSeq) -> &Passage {
+        let sent = &self.segments[..usize::from(self.count)];
+        let segment = sent.iter().rev().find(|segment| segment.out <= out.0);
+        &segment.unwrap_or(&self.segments[0]).passage
     }
 
     /// The number that the next packet gets when it follows the last one without a hole.
@@ -173,6 +201,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
+    const PLAIN: Passage = Passage::plain(Track::Video);
+
     fn take(cursor: &mut Cursor, ring: impl IntoIterator<Item = u64>) -> Vec<u64> {
         ring.into_iter().map(|seq| cursor.take(SeqNo(seq)).0).collect()
     }
@@ -180,13 +210,13 @@ mod tests {
     #[test]
     fn numbers_run_on_over_jumps_in_both_directions() {
         for first in [0, 1, 700, (1 << 15) - 1] {
-            let mut cursor = Cursor::new(first);
+            let mut cursor = Cursor::new(Track::Video, first);
             let first = u64::from(first);
-            cursor.jump(SeqNo(100_000), Squeeze::NONE);
+            cursor.jump(SeqNo(100_000), PLAIN);
             assert_eq!(take(&mut cursor, 100_000..100_003), [first, first + 1, first + 2]);
-            cursor.jump(SeqNo(200_000), Squeeze::NONE);
+            cursor.jump(SeqNo(200_000), PLAIN);
             assert_eq!(take(&mut cursor, [200_000, 200_001]), [first + 3, first + 4]);
-            cursor.jump(SeqNo(99_990), Squeeze::NONE);
+            cursor.jump(SeqNo(99_990), PLAIN);
             assert_eq!(take(&mut cursor, [99_990]), [first + 5]);
             for (out, ring) in [(0, 100_000), (2, 100_002), (3, 200_000), (4, 200_001), (5, 99_990)] {
                 let out = OutSeq(first + out);
@@ -198,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_hole_stays_a_hole_and_a_late_packet_fits_into_it() {
-        let mut cursor = Cursor::new(10);
-        cursor.jump(SeqNo(500), Squeeze::NONE);
+        let mut cursor = Cursor::new(Track::Video, 10);
+        cursor.jump(SeqNo(500), PLAIN);
         assert_eq!(take(&mut cursor, [500, 501, 504]), [10, 11, 14]);
         assert_eq!(cursor.late(SeqNo(502)), Some(OutSeq(12)));
         assert_eq!(cursor.late(SeqNo(499)), None, "before the segment");
@@ -208,15 +238,15 @@ mod tests {
         take(&mut cursor, [1600]);
         assert_eq!(cursor.late(SeqNo(502)), None, "too late");
         assert_eq!(cursor.late(SeqNo(602)), Some(OutSeq(112)));
-        cursor.jump(SeqNo(1700), Squeeze::NONE);
+        cursor.jump(SeqNo(1700), PLAIN);
         assert_eq!(cursor.late(SeqNo(602)), None, "of an older segment");
         assert_eq!(take(&mut cursor, [1700]), [1111]);
     }
 
     #[test]
     fn the_wrap_is_crossed() {
-        let mut cursor = Cursor::new((1 << 15) - 1);
-        cursor.jump(SeqNo(0), Squeeze::NONE);
+        let mut cursor = Cursor::new(Track::Video, (1 << 15) - 1);
+        cursor.jump(SeqNo(0), PLAIN);
         let sent = take(&mut cursor, 0..100_000);
         assert_eq!(sent.last(), Some(&(99_999 + (1 << 15) - 1)));
         for back in [1, 2, 1000, 1 << 15] {
@@ -228,10 +258,10 @@ mod tests {
 
     #[test]
     fn jumps_without_packets_between_them_leave_no_trace() {
-        let mut cursor = Cursor::new(3);
+        let mut cursor = Cursor::new(Track::Video, 3);
         assert!(!cursor.is_placed());
         for target in 0..20 {
-            cursor.jump(SeqNo(target * 100), Squeeze::NONE);
+            cursor.jump(SeqNo(target * 100), PLAIN);
         }
         assert_eq!(take(&mut cursor, [1900]), [3]);
         assert_eq!(cursor.sent(WireSeq(3)), Some((SeqNo(1900), OutSeq(3))));
@@ -239,9 +269,9 @@ mod tests {
 
     #[test]
     fn only_the_newest_segments_are_remembered() {
-        let mut cursor = Cursor::new(0);
+        let mut cursor = Cursor::new(Track::Video, 0);
         for target in 0..10 {
-            cursor.jump(SeqNo(1000 * target), Squeeze::NONE);
+            cursor.jump(SeqNo(1000 * target), PLAIN);
             take(&mut cursor, [1000 * target]);
         }
         assert_eq!(cursor.sent(WireSeq(9)), Some((SeqNo(9000), OutSeq(9))));
@@ -251,27 +281,43 @@ mod tests {
 
     #[test]
     fn numbers_below_the_first_were_never_sent() {
-        let mut cursor = Cursor::new(5);
-        cursor.jump(SeqNo(50), Squeeze::NONE);
+        let mut cursor = Cursor::new(Track::Video, 5);
+        cursor.jump(SeqNo(50), PLAIN);
         take(&mut cursor, [50]);
         assert_eq!(cursor.sent(WireSeq(4)), None);
         assert_eq!(cursor.sent(WireSeq(65_535)), None);
     }
 
     #[test]
-    fn a_packet_keeps_the_squeeze_of_its_segment() {
-        let (first, second) = (Squeeze::new(0, 0, 90_000, 10), Squeeze::new(0, 0, 180_000, 10));
-        let mut cursor = Cursor::new(3);
-        assert_eq!(cursor.squeeze(), Squeeze::NONE);
+    fn a_packet_keeps_the_passage_of_its_segment() {
+        let squeezed = |present| Passage { squeeze: Squeeze::new(0, 0, present, 10), ..PLAIN };
+        let (first, second) = (squeezed(90_000), squeezed(180_000));
+        let mut cursor = Cursor::new(Track::Video, 3);
+        assert_eq!(*cursor.passage(), PLAIN);
         cursor.jump(SeqNo(100), first);
         take(&mut cursor, 100..110);
         cursor.jump(SeqNo(100), second);
         take(&mut cursor, 100..110);
-        assert_eq!(cursor.squeeze(), second);
-        for (out, expected) in
-            [(2, Squeeze::NONE), (3, first), (12, first), (13, second), (22, second), (23, second)]
-        {
-            assert_eq!(cursor.squeeze_of(OutSeq(out)), expected, "{out}");
+        assert_eq!(*cursor.passage(), second);
+        for (out, expected) in [(3, first), (12, first), (13, second), (22, second), (23, second)] {
+            assert_eq!(*cursor.passage_of(OutSeq(out)), expected, "{out}");
         }
+    }
+
+    #[test]
+    fn another_layer_is_another_segment() {
+        let layer = Passage { track: Track::SecondLayer, shift: -90, ..PLAIN };
+        let mut cursor = Cursor::new(Track::Video, 3);
+        cursor.jump(SeqNo(100), PLAIN);
+        take(&mut cursor, 100..103);
+        cursor.jump(SeqNo(7_000), layer);
+        assert_eq!(take(&mut cursor, [7_000, 7_001]), [6, 7]);
+        let found = |wire| {
+            let (seq, out) = cursor.sent(WireSeq(wire)).unwrap();
+            (cursor.passage_of(out).track, seq.0)
+        };
+        assert_eq!(found(5), (Track::Video, 102));
+        assert_eq!(found(6), (Track::SecondLayer, 7_000));
+        assert_eq!((PLAIN.timestamp(1_000), layer.timestamp(1_000)), (1_000, 910));
     }
 }

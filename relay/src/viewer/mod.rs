@@ -4,6 +4,8 @@
 pub(crate) mod cursor;
 mod extensions;
 pub(crate) mod keyframe;
+pub(crate) mod layer_choice;
+mod layers;
 pub(crate) mod mailbox;
 pub(crate) mod pace;
 pub(crate) mod player;
@@ -28,7 +30,7 @@ use self::{
     player::{Player, PlayerMedia},
 };
 use crate::{
-    CloseReason, PlayoutDelay, StreamId,
+    CloseReason, PlayoutDelay, StreamId, Track,
     audience::{Seat, WaitingSeat},
     handshake::HandshakeLink,
 };
@@ -115,6 +117,15 @@ impl Viewer {
             Stage::Signaling { .. } => {}
             Stage::Handshaking { media } => media.playout = playout,
             Stage::Playing(player) => player.set_playout(playout),
+        }
+    }
+
+    /// Which layer of the picture; `None`: as the network permits. Before the viewer is connected there is none.
+    pub(crate) fn pick_layer(&mut self, layer: Option<Track>) {
+        match &mut self.stage {
+            Stage::Signaling { .. } => {}
+            Stage::Handshaking { media } => media.layer = layer,
+            Stage::Playing(player) => player.pick_layer(layer),
         }
     }
 

@@ -7,20 +7,23 @@ use heliograph_edge::{
     srtp::{RtcpOpener, RtcpSealer, RtpSealer, SrtpError, SrtpKeys},
 };
 use heliograph_media::{
-    ClockRate, NtpTime, SeqNo, Ssrc,
+    ClockRate, Codec, NtpTime, SeqNo, Ssrc,
     rtcp::{self, Rtcp, SenderInfo},
 };
 use rand::{Rng, RngExt};
 
 use super::{
+    cursor::Passage,
     keyframe::{Answer, Requests},
+    layer_choice::ViewerReport,
+    layers::Layers,
     pace::{self, Pacer},
     resend::{Resend, Resends},
     squeeze::Squeeze,
     track::{Put, RtxSender, TrackSender},
 };
 use crate::{
-    PlayoutDelay, Track, TrackClock, TrackRing,
+    Packet, PlayoutDelay, Track, TrackClock, TrackRing,
     worker::{outbox::Lane, stream::LatePackets},
 };
 
@@ -55,14 +58,22 @@ const SHOWN_AFTER: Duration = Duration::from_millis(500);
 
 /// The part of a stream that players look at.
 pub(crate) struct StreamView<'a> {
-    pub(crate) rings: &'a [TrackRing; 2],
-    pub(crate) clocks: &'a [Option<TrackClock>; 2],
+    pub(crate) rings: &'a [TrackRing; Track::COUNT],
+    pub(crate) clocks: &'a [Option<TrackClock>; Track::COUNT],
     pub(crate) late: &'a LatePackets,
+    /// Of the picture: those that flow, best first.
+    pub(crate) layers: &'a [Track],
+    /// How often that changed.
+    pub(crate) layer_changes: u32,
 }
 
 impl StreamView<'_> {
     pub(crate) fn ring(&self, track: Track) -> &TrackRing {
         &self.rings[track.index()]
+    }
+
+    pub(crate) fn clock(&self, track: Track) -> Option<&TrackClock> {
+        self.clocks[track.index()].as_ref()
     }
 }
 
@@ -109,6 +120,10 @@ pub(crate) struct PlayerMedia {
     pub(crate) audio: Option<NegotiatedTrack>,
     pub(crate) cname: Box<str>,
     pub(crate) playout: PlayoutDelay,
+    /// How the picture is coded.
+    pub(crate) video_codec: Codec,
+    /// The layer that the viewer asked for.
+    pub(crate) layer: Option<Track>,
 }
 
 #[derive(Debug)]
@@ -121,12 +136,13 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Video {
-    sender: TrackSender,
+pub(super) struct Video {
+    pub(super) sender: TrackSender,
+    pub(super) layers: Layers,
     rtx: Option<RtxSender>,
     phase: Phase,
     resends: Resends,
-    requests: Requests,
+    pub(super) requests: Requests,
     /// Last FIR number answered; repetitions of one request carry the same.
     last_fir: Option<u8>,
     /// When this viewer first had everything there was.
@@ -162,6 +178,7 @@ impl Player {
             video: media.video.map(|track| Video {
                 rtx: RtxSender::new(&track, first_seq()),
                 sender: TrackSender::new(&track, first_seq(), playout, false),
+                layers: Layers::new(media.video_codec, media.layer),
                 phase: Phase::AwaitingKeyframe,
                 resends: Resends::new(),
                 requests: Requests::default(),
@@ -187,7 +204,32 @@ impl Player {
             }
         }
         if let Some(video) = &mut self.video {
-            video.replay(now, stream.ring(Track::Video));
+            video.layers.choose(now, stream);
+            video.replay(now, stream);
+        }
+    }
+
+    /// Which layer of the picture; `None`: as the network permits. It is switched when a keyframe of it is there.
+    pub(crate) fn pick_layer(&mut self, layer: Option<Track>) {
+        if let Some(video) = &mut self.video {
+            video.layers.pick(layer);
+        }
+    }
+
+    /// The layer that the viewer gets.
+    pub(crate) fn layer(&self) -> Track {
+        self.video.as_ref().map_or(Track::Video, |video| video.layers.current())
+    }
+
+    /// The layer of which a keyframe is missing to switch to it, now and then while that is so.
+    pub(crate) fn take_keyframe_wish(&mut self, now: Instant) -> Option<Track> {
+        self.video.as_mut()?.layers.take_keyframe_wish(now)
+    }
+
+    /// Time passes: whether another layer should be tried.
+    pub(crate) fn on_slow(&mut self, now: Instant, stream: &StreamView<'_>) {
+        if let Some(video) = &mut self.video {
+            video.layers.choose(now, stream);
         }
     }
 
@@ -208,12 +250,17 @@ impl Player {
         }
         let mut turn = Turn::Done;
         if let Some(video) = &mut self.video {
-            let ring = stream.ring(Track::Video);
+            if video.layers.are_news(stream) {
+                video.layers.choose(now, stream);
+            }
             if matches!(video.phase, Phase::AwaitingKeyframe) {
-                video.replay(now, ring);
+                video.replay(now, stream);
             }
             if matches!(video.phase, Phase::Live) {
-                turn = video.live_turn(now, ring, &self.sealer, lane);
+                if video.layers.is_switching() && video.switch_layer(now, stream) {
+                    lane.counters.layer_switches += 1;
+                }
+                turn = video.live_turn(now, stream, &self.sealer, lane);
             }
         }
         if turn == Turn::Full {
@@ -246,11 +293,10 @@ impl Player {
     /// Continues a replay and sends second copies.
     pub(crate) fn on_fast(&mut self, now: Instant, stream: &StreamView<'_>, lane: &mut Lane<'_>) {
         let Some(video) = &mut self.video else { return };
-        let ring = stream.ring(Track::Video);
         while let Some(out) = video.resends.due(now) {
-            video.send_again(out, ring, &self.sealer, lane);
+            video.send_again(out, stream, &self.sealer, lane);
         }
-        video.continue_replay(now, ring, &self.sealer, lane);
+        video.continue_replay(now, stream, &self.sealer, lane);
     }
 
     /// Whether sender reports are due: once a second from the start of live.
@@ -271,15 +317,16 @@ impl Player {
         scratch: &mut Scratch,
     ) {
         let senders = [self.video.as_ref().map(|video| &video.sender), self.audio.as_ref()];
-        for (sender, clock) in senders.into_iter().zip(stream.clocks) {
-            let (Some(sender), Some(clock)) = (sender, clock) else { continue };
+        for sender in senders.into_iter().flatten() {
+            let passage = sender.cursor().passage();
+            let Some(clock) = stream.clock(passage.track) else { continue };
             if sender.packets() == 0 {
                 continue;
             }
             let info = SenderInfo {
                 ssrc: sender.ssrc(),
                 ntp,
-                rtp_timestamp: clock.timestamp_at(now) as u32,
+                rtp_timestamp: clock.timestamp_at(now).saturating_add_signed(passage.shift) as u32,
                 packets: sender.packets(),
                 octets: sender.octets(),
             };
@@ -306,8 +353,8 @@ impl Player {
         });
     }
 
-    /// Takes a sealed RTCP packet and answers it. `ask` passes a keyframe request on to the publisher and says
-    /// whether that one answers such requests.
+    /// Takes a sealed RTCP packet and answers it. `ask` passes a keyframe request for a layer on to the publisher and
+    /// says whether that one answers such requests.
     ///
     /// # Errors
     /// When it is not authentic.
@@ -317,7 +364,7 @@ impl Player {
         ntp: NtpTime,
         packet: &mut [u8],
         stream: &StreamView<'_>,
-        ask: impl Fn() -> bool,
+        ask: impl Fn(Track) -> bool,
         lane: &mut Lane<'_>,
     ) -> Result<(), SrtpError> {
         let plain = self.rtcp_opener.open(packet)?;
@@ -329,15 +376,14 @@ impl Player {
             match item {
                 Rtcp::ReceiverReport { reports, .. } | Rtcp::SenderReport { reports, .. } => {
                     for report in reports {
-                        self.on_report(now, ntp, &report);
+                        self.on_report(now, ntp, &report, stream);
                     }
                 }
                 Rtcp::Nack { media, lost, .. } => {
                     let round_trip = self.round_trip();
                     if let Some(video) = self.video.as_mut().filter(|video| video.sender.ssrc() == media) {
-                        let ring = stream.ring(Track::Video);
                         if lost.len() > FALLEN_BEHIND {
-                            lane.counters.fell_behind += u64::from(video.replay_on_demand(now, ring));
+                            lane.counters.fell_behind += u64::from(video.replay_on_demand(now, stream));
                             continue;
                         }
                         if let Phase::Replaying(pacer) = &mut video.phase {
@@ -348,13 +394,14 @@ impl Player {
                                 lane.counters.resend_gone += 1;
                                 continue;
                             };
+                            let ring = stream.ring(video.sender.cursor().passage_of(out).track);
                             if !still_wanted(now, ring, seq) {
                                 lane.counters.resend_gone += 1;
                                 continue;
                             }
                             match video.resends.ask(now, out, round_trip) {
                                 Resend::Now => {
-                                    video.send_again(out, ring, &self.sealer, lane);
+                                    video.send_again(out, stream, &self.sealer, lane);
                                 }
                                 Resend::Duplicate => lane.counters.resend_duplicate += 1,
                                 Resend::OverBudget => lane.counters.resend_over_budget += 1,
@@ -399,7 +446,7 @@ impl Player {
         self.round_trip.unwrap_or(ROUND_TRIP_GUESS)
     }
 
-    fn on_report(&mut self, now: Instant, ntp: NtpTime, report: &rtcp::ReportBlock) {
+    fn on_report(&mut self, now: Instant, ntp: NtpTime, report: &rtcp::ReportBlock, stream: &StreamView<'_>) {
         let mut ours = false;
         if let Some(video) = self.video.as_mut().filter(|video| video.sender.ssrc() == report.ssrc) {
             ours = true;
@@ -409,6 +456,11 @@ impl Player {
                 && report.fraction_lost > REPLAY_LOSS
             {
                 pacer.on_loss(now);
+            }
+            if matches!(video.phase, Phase::Live) {
+                let fraction_lost = report.fraction_lost;
+                let report = ViewerReport { fraction_lost, round_trip: report.round_trip(ntp) };
+                video.layers.on_report(now, report, stream);
             }
         }
         if let Some(audio) = self.audio.as_mut().filter(|audio| audio.ssrc() == report.ssrc) {
@@ -426,7 +478,7 @@ impl Player {
         media: Ssrc,
         fir: Option<u8>,
         stream: &StreamView<'_>,
-        ask: impl FnOnce() -> bool,
+        ask: impl FnOnce(Track) -> bool,
         lane: &mut Lane<'_>,
     ) {
         let round_trip = self.round_trip();
@@ -437,13 +489,13 @@ impl Player {
             }
             video.last_fir = fir;
         }
-        let ring = stream.ring(Track::Video);
-        if video.is_merely_waiting(now, ring) {
+        let layer = video.layers.current();
+        if video.is_merely_waiting(now, stream.ring(layer)) {
             return;
         }
         let replaying = !matches!(video.phase, Phase::Live);
-        if video.requests.on_request(now, replaying, round_trip, ask) == Answer::Replay
-            && video.replay_on_demand(now, ring)
+        if video.requests.on_request(now, replaying, round_trip, || ask(layer)) == Answer::Replay
+            && video.replay_on_demand(now, stream)
         {
             lane.counters.replays += 1;
         }
@@ -453,8 +505,12 @@ impl Player {
     fn send_late(&mut self, stream: &StreamView<'_>, lane: &mut Lane<'_>) -> bool {
         for (number, track, seq) in stream.late.since(self.late_seen) {
             let sender = match track {
-                Track::Video => self.video.as_mut().map(|video| &mut video.sender),
                 Track::Audio => self.audio.as_mut(),
+                layer => self
+                    .video
+                    .as_mut()
+                    .map(|video| &mut video.sender)
+                    .filter(|sender| sender.cursor().passage().track == layer),
             };
             if let (Some(sender), Some(packet)) = (sender, stream.ring(track).get(seq))
                 && sender.send_late(packet, &self.sealer, lane) == Put::Full
@@ -480,7 +536,11 @@ fn still_wanted(now: Instant, ring: &TrackRing, seq: SeqNo) -> bool {
 
 impl Video {
     /// Goes to the newest keyframe and sends what followed, faster than live. False when there is none.
-    fn replay(&mut self, now: Instant, ring: &TrackRing) -> bool {
+    fn replay(&mut self, now: Instant, stream: &StreamView<'_>) -> bool {
+        if matches!(self.phase, Phase::AwaitingKeyframe) {
+            self.layers.begin(stream);
+        }
+        let ring = stream.ring(self.layers.current());
         let Some(keyframe) = ring.newest_keyframe() else {
             // A viewer whose numbers have a place goes on as it is; a joiner waits.
             if !self.sender.cursor().is_placed() {
@@ -489,7 +549,9 @@ impl Video {
             return false;
         };
         let pacer = Pacer::new(now, ring.bitrate(now));
-        self.sender.replay(keyframe, squeeze(&self.sender, &pacer, now, ring, keyframe, pace::AT_ONCE));
+        let passage = self.layers.passage(now, self.sender.cursor().passage(), stream);
+        let squeeze = squeeze(&self.sender, &passage, &pacer, now, ring, keyframe, pace::AT_ONCE);
+        self.sender.go(keyframe, Passage { squeeze, ..passage });
         self.resends.schedule(now + FIRST_AGAIN_AFTER, self.sender.cursor().next_out());
         self.phase = Phase::Replaying(pacer);
         true
@@ -497,8 +559,8 @@ impl Video {
 
     /// The same for one who is in trouble, at most every two seconds. Joining does not count: a keyframe that was
     /// lost then is wanted at once.
-    fn replay_on_demand(&mut self, now: Instant, ring: &TrackRing) -> bool {
-        let replayed = self.requests.may_replay(now) && self.replay(now, ring);
+    fn replay_on_demand(&mut self, now: Instant, stream: &StreamView<'_>) -> bool {
+        let replayed = self.requests.may_replay(now) && self.replay(now, stream);
         if replayed {
             self.requests.on_replay(now);
         }
@@ -515,19 +577,26 @@ impl Video {
     }
 
     /// The ring has moved on past the cursor: it was cleared, or a very slow replay was overtaken.
-    fn start_anew(&mut self, now: Instant, ring: &TrackRing, lane: &mut Lane<'_>) {
+    fn start_anew(&mut self, now: Instant, stream: &StreamView<'_>, lane: &mut Lane<'_>) {
         lane.counters.fell_behind += 1;
-        if !self.replay(now, ring) {
+        if !self.replay(now, stream) {
             self.phase = Phase::AwaitingKeyframe;
         }
     }
 
     /// Sends as much of the past as is due; live begins when nothing is left of it.
-    fn continue_replay(&mut self, now: Instant, ring: &TrackRing, sealer: &RtpSealer, lane: &mut Lane<'_>) {
+    fn continue_replay(
+        &mut self,
+        now: Instant,
+        stream: &StreamView<'_>,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) {
+        let ring = stream.ring(self.layers.current());
         let Phase::Replaying(pacer) = &mut self.phase else { return };
         pacer.refill(now);
         if self.sender.cursor().next() < ring.oldest() {
-            self.start_anew(now, ring, lane);
+            self.start_anew(now, stream, lane);
             return;
         }
         let mut from = self.sender.cursor().next();
@@ -543,7 +612,9 @@ impl Video {
                     && keyframe > packet.seq
                     && self.sender.cursor().segment_start().is_none_or(|start| keyframe > start)
                 {
-                    self.sender.replay(keyframe, squeeze(&self.sender, pacer, now, ring, keyframe, 0));
+                    let passage = *self.sender.cursor().passage();
+                    let squeeze = squeeze(&self.sender, &passage, pacer, now, ring, keyframe, 0);
+                    self.sender.go(keyframe, Passage { squeeze, ..passage });
                     from = keyframe;
                     jumped = true;
                     break;
@@ -575,9 +646,16 @@ impl Video {
         self.requests.on_served(now);
     }
 
-    fn live_turn(&mut self, now: Instant, ring: &TrackRing, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Turn {
+    fn live_turn(
+        &mut self,
+        now: Instant,
+        stream: &StreamView<'_>,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) -> Turn {
+        let ring = stream.ring(self.layers.current());
         if self.sender.cursor().next() < ring.oldest() {
-            self.start_anew(now, ring, lane);
+            self.start_anew(now, stream, lane);
             return Turn::Done;
         }
         if ring.next().since(self.sender.cursor().next()).is_some_and(|backlog| backlog > BACKLOG)
@@ -611,12 +689,13 @@ impl Video {
     fn send_again(
         &mut self,
         out: super::cursor::OutSeq,
-        ring: &TrackRing,
+        stream: &StreamView<'_>,
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) {
         let Some((seq, out)) = self.sender.cursor().sent(out.wire()) else { return };
-        let Some(packet) = ring.get(seq) else { return };
+        let track = self.sender.cursor().passage_of(out).track;
+        let Some(packet) = stream.ring(track).get(seq) else { return };
         let put = match &mut self.rtx {
             Some(rtx) => rtx.send(packet, out, &self.sender, sealer, lane),
             None => self.sender.send_again(packet, out, sealer, lane),
@@ -630,6 +709,7 @@ impl Video {
 /// For a replay from `keyframe` to the present, of which `at_once` bytes are not paced.
 fn squeeze(
     sender: &TrackSender,
+    passage: &Passage,
     pacer: &Pacer,
     now: Instant,
     ring: &TrackRing,
@@ -645,9 +725,10 @@ fn squeeze(
     });
     let age = now.saturating_duration_since(newest.arrival);
     let since = if age < PAUSE { ClockRate::VIDEO.ticks(age) } else { 0 };
-    let present = (newest.timestamp + since).max(sender.last_timestamp());
-    let head = head.unwrap_or(newest).timestamp;
-    Squeeze::new(from.timestamp, head, present, pacer.times(ring.bitrate(now)))
+    let moved = |packet: &Packet| packet.timestamp.saturating_add_signed(passage.shift);
+    let present = (moved(newest) + since).max(sender.last_timestamp());
+    let head = moved(head.unwrap_or(newest));
+    Squeeze::new(moved(from), head, present, pacer.times(ring.bitrate(now)))
 }
 
 #[cfg(test)]

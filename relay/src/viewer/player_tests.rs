@@ -90,6 +90,8 @@ impl World {
             audio: Some(track(AUDIO, 111, false)),
             cname: "cname".into(),
             playout: PlayoutDelay::new(Duration::ZERO, Duration::from_millis(500)),
+            video_codec: Codec::Vp8,
+            layer: None,
         };
         let player = Player::new(media, &keys, &mut StdRng::seed_from_u64(seed)).unwrap();
         let mut stream = WorkerStream::new(RingLimits::default());
@@ -109,7 +111,7 @@ impl World {
             answers: false,
         };
         for track in Track::ALL {
-            let rate = Codec::clock_rate(if track == Track::Video { Codec::H264 } else { Codec::Opus });
+            let rate = Codec::clock_rate(if track.is_video() { Codec::H264 } else { Codec::Opus });
             let clock = TrackClock { at: world.now, timestamp: 1 << 33, rate };
             world.feed(vec![FeedItem::Clock { track, clock }]);
         }
@@ -211,7 +213,7 @@ impl World {
         self.feedback.seal(plain, &mut sealed).unwrap();
         let answers = self.answers;
         self.with(|player, now, stream, lane| {
-            player.on_rtcp(now, NtpTime(1 << 40), &mut sealed, stream, || answers, lane).unwrap();
+            player.on_rtcp(now, NtpTime(1 << 40), &mut sealed, stream, |_| answers, lane).unwrap();
         });
     }
 
@@ -877,3 +879,6 @@ fn another_playout_delay_begins_with_a_frame_and_what_was_sent_stays_what_it_was
         }
     }
 }
+
+#[path = "player_layer_tests.rs"]
+mod layers;

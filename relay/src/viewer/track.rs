@@ -4,14 +4,16 @@ use heliograph_edge::{
     sdp::NegotiatedTrack,
     srtp::{PacketIndex, RtpSealer},
 };
-use heliograph_media::{PayloadType, SeqNo, Ssrc};
+use heliograph_media::{
+    Codec, PayloadType, SeqNo, Ssrc,
+    picture_ids::{MAX_PREFIX, PictureIds, PictureShift},
+};
 
 use super::{
-    cursor::{Cursor, OutSeq},
+    cursor::{Cursor, OutSeq, Passage},
     extensions::Extensions,
-    squeeze::Squeeze,
 };
-use crate::{Packet, PlayoutDelay, worker::outbox::Lane};
+use crate::{Packet, PlayoutDelay, Track, worker::outbox::Lane};
 
 /// Longest header: fixed part, extension header, playout delay and a media id.
 const MAX_HEADER: usize = 12 + MAX_EXTENSION;
@@ -110,6 +112,8 @@ pub(crate) struct TrackSender {
     whole_frames: bool,
     /// Of the last packet that was sent, as the viewer got it.
     last_timestamp: u64,
+    /// It was the last one of its picture.
+    last_marker: bool,
     /// Since the beginning, as sender reports count (wrapping).
     packets: u32,
     octets: u32,
@@ -127,10 +131,11 @@ impl TrackSender {
         Self {
             ssrc: track.ssrc,
             payload_type: track.payload_type,
-            cursor: Cursor::new(first_seq),
+            cursor: Cursor::new(if whole_frames { Track::Audio } else { Track::Video }, first_seq),
             extensions: Extensions::new(track.playout_delay_ext, mid, playout),
             whole_frames,
             last_timestamp: 0,
+            last_marker: true,
             packets: 0,
             octets: 0,
         }
@@ -165,13 +170,18 @@ impl TrackSender {
 
     /// Goes on at `seq`, at the stream's own pace.
     pub(crate) fn jump(&mut self, seq: SeqNo) {
-        let squeeze = self.cursor.squeeze();
-        self.cursor.jump(seq, squeeze);
+        let passage = *self.cursor.passage();
+        self.cursor.jump(seq, passage);
     }
 
-    /// Goes on at `seq`, faster than the stream.
-    pub(crate) fn replay(&mut self, seq: SeqNo, squeeze: Squeeze) {
-        self.cursor.jump(seq, squeeze);
+    /// Goes on at `seq`: faster than the stream, or in another layer.
+    pub(crate) fn go(&mut self, seq: SeqNo, passage: Passage) {
+        self.cursor.jump(seq, passage);
+    }
+
+    /// The last packet that was sent ended its picture.
+    pub(crate) const fn is_between_pictures(&self) -> bool {
+        self.last_marker
     }
 
     /// A report names the SSRC: the viewer knows whose it is.
@@ -190,14 +200,16 @@ impl TrackSender {
         if self.extensions.is_pending() && (packet.frame_start || self.whole_frames) {
             self.extensions.advance(out);
         }
-        let timestamp = self.timestamp_of(packet, out);
-        let put = self.put(packet, out, timestamp, sealer, lane);
+        let passage = self.cursor.passage_of(out);
+        let (timestamp, pictures) = (passage.timestamp(packet.timestamp), passage.pictures);
+        let put = self.put(packet, out, timestamp, pictures, sealer, lane);
         if put != Put::Full {
             self.cursor.take(packet.seq);
         }
         if matches!(put, Put::Sent(_)) {
             self.count(packet);
             self.last_timestamp = timestamp;
+            self.last_marker = packet.marker;
         }
         put
     }
@@ -205,7 +217,7 @@ impl TrackSender {
     /// Sends a packet that came late under the number that waited for it.
     pub(crate) fn send_late(&mut self, packet: &Packet, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
         let Some(out) = self.cursor.late(packet.seq) else { return Put::Sent(0) };
-        let put = self.put(packet, out, self.timestamp_of(packet, out), sealer, lane);
+        let put = self.send_again(packet, out, sealer, lane);
         if matches!(put, Put::Sent(_)) {
             self.count(packet);
         }
@@ -220,7 +232,8 @@ impl TrackSender {
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
-        self.put(packet, out, self.timestamp_of(packet, out), sealer, lane)
+        let passage = self.cursor.passage_of(out);
+        self.put(packet, out, passage.timestamp(packet.timestamp), passage.pictures, sealer, lane)
     }
 
     fn put(
@@ -228,6 +241,7 @@ impl TrackSender {
         packet: &Packet,
         out: OutSeq,
         timestamp: u64,
+        pictures: PictureShift,
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
@@ -236,12 +250,12 @@ impl TrackSender {
             return Put::Never;
         };
         let header = Header::new(self.payload_type, self.ssrc, out, packet, timestamp, extension);
-        seal(&header, out, [&[], &packet.payload], sealer, lane)
-    }
-
-    /// What `packet` says when it goes out as `out`.
-    fn timestamp_of(&self, packet: &Packet, out: OutSeq) -> u64 {
-        self.cursor.squeeze_of(out).apply(packet.timestamp)
+        if pictures.is_none() {
+            return seal(&header, out, [&[], &packet.payload], sealer, lane);
+        }
+        let mut prefix = [0; MAX_PREFIX];
+        let (length, rest) = pictures.apply(&packet.payload, &mut prefix);
+        seal(&header, out, [&prefix[..length], rest], sealer, lane)
     }
 
     /// The header alone, for the benchmark of it.
@@ -293,15 +307,30 @@ impl RtxSender {
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
-        let timestamp = track.timestamp_of(packet, original);
+        let passage = track.cursor.passage_of(original);
+        let timestamp = passage.timestamp(packet.timestamp);
         let extension = track.extensions.plain();
         let header = Header::new(self.payload_type, self.ssrc, self.next, packet, timestamp, extension);
-        let number = original.wire().0.to_be_bytes();
-        let put = seal(&header, self.next, [&number, &packet.payload], sealer, lane);
+        let mut front = [0; 2 + MAX_PREFIX];
+        front[..2].copy_from_slice(&original.wire().0.to_be_bytes());
+        let mut prefix = [0; MAX_PREFIX];
+        let (length, rest) = passage.pictures.apply(&packet.payload, &mut prefix);
+        front[2..2 + length].copy_from_slice(&prefix[..length]);
+        let put = seal(&header, self.next, [&front[..2 + length], rest], sealer, lane);
         if put != Put::Full {
             self.next.0 += 1;
         }
         put
+    }
+}
+
+/// What is added to the numbers inside the payloads of another layer, from `first` on, so that they follow those of
+/// `last`, which went through `passage`.
+pub(super) fn picture_shift(codec: Codec, passage: &Passage, last: &Packet, first: &Packet) -> PictureShift {
+    let ids = |packet: &Packet| PictureIds::find(codec, &packet.payload);
+    match (ids(last), ids(first)) {
+        (Some(last), Some(first)) => PictureShift::between(codec, last.shifted(passage.pictures), first),
+        _ => PictureShift::NONE,
     }
 }
 

@@ -253,6 +253,7 @@ impl Worker {
                         viewer.set_playout(playout);
                     }
                 }
+                Command::Layer { slot, id, layer } => self.on_layer(now, slot, id, layer),
                 Command::Close { slot, id, reason } => {
                     if self.viewer(slot, id).is_some() {
                         self.remove(slot, reason);
@@ -312,6 +313,11 @@ impl Worker {
                     Turn::More => more = true,
                     // The same viewer goes on after the flush.
                     Turn::Full => return true,
+                }
+                if let Some(layer) = player.take_keyframe_wish(now)
+                    && let Some(live) = &stream.live
+                {
+                    live.request_keyframe(layer);
                 }
                 if let Some(at) = player.next_fast(now) {
                     arm_fast(&mut self.wheel, viewer, slot, at);
@@ -379,8 +385,11 @@ impl Worker {
         viewer.slow_tick = self.wheel.add(entry.slot, TimerKind::Slow, now + SLOW_EVERY);
         if let Some(stream) = self.streams.get(&viewer.stream)
             && let Some((player, target)) = playing(viewer, entry.slot, &self.port)
-            && player.wants_reports(now)
         {
+            player.on_slow(now, &stream.view());
+            if !player.wants_reports(now) {
+                return;
+            }
             let lane = &mut self.wire.lane(target);
             player.send_reports(now, self.wall.ntp(now), &stream.view(), lane, &mut self.scratch);
         }
@@ -423,6 +432,22 @@ impl Worker {
             handshake.datagram(&datagram);
         }
         viewer.handshake = Some(handshake);
+    }
+
+    fn on_layer(&mut self, now: Instant, slot: u32, id: ViewerId, layer: Option<Track>) {
+        let Some(viewer) = self.viewer(slot, id) else { return };
+        viewer.pick_layer(layer);
+        let stream = viewer.stream;
+        // Asks for a keyframe with the next turn; the old layer may have stopped.
+        if let Some(stream) = self.streams.get_mut(&stream)
+            && let Some(Some(viewer)) = self.viewers.get_mut(slot as usize)
+            && let Some((player, _)) = playing(viewer, slot, &self.port)
+        {
+            player.on_slow(now, &stream.view());
+            if let (Some(layer), Some(live)) = (player.take_keyframe_wish(now), &stream.live) {
+                live.request_keyframe(layer);
+            }
+        }
     }
 
     fn on_handshake(
@@ -477,12 +502,12 @@ impl Worker {
             // Publishers over WebRTC send a keyframe when asked and hardly ever otherwise: whoever joins long after the
             // last one would have to catch up with all that followed.
             let view = stream.view();
-            let ring = view.ring(Track::Video);
+            let ring = view.ring(player.layer());
             let newest = ring.newest_keyframe().and_then(|seq| ring.get(seq));
             let old =
                 newest.is_none_or(|packet| now.saturating_duration_since(packet.arrival) > OLD_KEYFRAME);
             if old && let Some(live) = &stream.live {
-                live.request_keyframe();
+                live.request_keyframe(player.layer());
             }
         }
         viewer.stage = Stage::Playing(player);

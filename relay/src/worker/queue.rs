@@ -14,7 +14,7 @@ use heliograph_edge::ice::IceCredentials;
 
 use super::stats::{Published, WorkerSnapshot};
 use crate::{
-    CloseReason, FeedBatch, FeedItem, FeedSink, PlayoutDelay, StreamId, ViewerId,
+    CloseReason, FeedBatch, FeedItem, FeedSink, PlayoutDelay, StreamId, Track, ViewerId,
     candidates::Reach,
     handshake::{HandshakeLink, Outcome},
     stream::LiveStream,
@@ -64,6 +64,12 @@ pub(crate) enum Command {
         slot: u32,
         id: ViewerId,
         playout: PlayoutDelay,
+    },
+    /// The viewer wants this layer of the picture; `None`: as its network permits.
+    Layer {
+        slot: u32,
+        id: ViewerId,
+        layer: Option<Track>,
     },
     Close {
         slot: u32,

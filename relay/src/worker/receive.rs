@@ -129,7 +129,7 @@ impl Worker {
         let Some(stream) = self.streams.get(&viewer.stream) else { return false };
         let ntp = self.wall.ntp(now);
         let Some((player, target)) = playing(viewer, slot, &self.port) else { return false };
-        let ask = || stream.live.as_ref().is_some_and(|live| live.request_keyframe());
+        let ask = |layer| stream.live.as_ref().is_some_and(|live| live.request_keyframe(layer));
         if player.on_rtcp(now, ntp, bytes, &stream.view(), ask, &mut self.wire.lane(target)).is_err() {
             return false;
         }

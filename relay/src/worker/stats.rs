@@ -65,6 +65,8 @@ counters! {
     replays,
     /// Times a viewer was taken to the newest keyframe because it had fallen behind.
     fell_behind,
+    /// Times a viewer was moved to another layer of the picture.
+    layer_switches,
     /// Packets dropped because the socket stayed full.
     dropped_full,
     /// Packets the kernel refused for other reasons.

@@ -14,8 +14,12 @@ const LATE: usize = 1024;
 
 /// A stream.
 pub(crate) struct WorkerStream {
-    rings: [TrackRing; 2],
-    clocks: [Option<TrackClock>; 2],
+    rings: [TrackRing; Track::COUNT],
+    clocks: [Option<TrackClock>; Track::COUNT],
+    /// Of the picture: those that flow, best first.
+    layers: Arc<[Track]>,
+    /// How often that changed.
+    layer_changes: u32,
     late: LatePackets,
     /// Slots of connected viewers.
     players: Vec<u32>,
@@ -43,8 +47,10 @@ struct Round {
 impl WorkerStream {
     pub(crate) fn new(limits: RingLimits) -> Self {
         Self {
-            rings: [TrackRing::new(limits), TrackRing::new(limits)],
-            clocks: [None; 2],
+            rings: std::array::from_fn(|_| TrackRing::new(limits)),
+            clocks: [None; Track::COUNT],
+            layers: Arc::new([Track::Video]),
+            layer_changes: 0,
             late: LatePackets::default(),
             players: Vec::new(),
             sessions: 0,
@@ -67,6 +73,10 @@ impl WorkerStream {
                     ring.trim(now);
                 }
                 FeedItem::Clock { track, clock } => self.clocks[track.index()] = Some(*clock),
+                FeedItem::Layers(layers) => {
+                    self.layers = Arc::clone(layers);
+                    self.layer_changes = self.layer_changes.wrapping_add(1);
+                }
                 FeedItem::Ended(reason) => return Some(reason.clone()),
                 // Epochs are invisible here: numbers and timestamps go on. Holes show in the ring.
                 FeedItem::Parameters { .. }
@@ -80,7 +90,13 @@ impl WorkerStream {
     }
 
     pub(crate) fn view(&self) -> StreamView<'_> {
-        StreamView { rings: &self.rings, clocks: &self.clocks, late: &self.late }
+        StreamView {
+            rings: &self.rings,
+            clocks: &self.clocks,
+            late: &self.late,
+            layers: &self.layers,
+            layer_changes: self.layer_changes,
+        }
     }
 
     pub(crate) fn add_player(&mut self, slot: u32) {

@@ -49,6 +49,7 @@ pub(super) struct FakeViewer {
     pub(super) restarts: Mutex<Vec<String>>,
     pub(super) playout: Mutex<Vec<Option<PlayoutDelay>>>,
     pub(super) delays: Mutex<Vec<Duration>>,
+    pub(super) layers: Mutex<Vec<Option<String>>>,
     pub(super) closed: Mutex<Option<CloseReason>>,
     pub(super) gone: AtomicBool,
 }
@@ -127,6 +128,7 @@ impl FakeRelay {
             restarts: Mutex::default(),
             playout: Mutex::default(),
             delays: Mutex::default(),
+            layers: Mutex::default(),
             closed: Mutex::default(),
             gone: AtomicBool::new(false),
         });
@@ -231,6 +233,10 @@ impl Viewer for Handle {
         (settings.grant(wish), settings.limit)
     }
 
+    fn pick_layer(&mut self, rid: Option<&str>) {
+        self.shared.layers.lock().unwrap().push(rid.map(str::to_owned));
+    }
+
     fn close(&mut self, reason: CloseReason) {
         *self.shared.closed.lock().unwrap() = Some(reason);
     }
@@ -256,6 +262,7 @@ fn snapshot(id: StreamId, port: u16, channel: Option<&str>, state: StreamState) 
         state,
         permanent: false,
         tracks: vec![track(MediaKind::Audio, Codec::Opus), track(MediaKind::Video, Codec::H264)],
+        layers: Vec::new(),
         viewers: 2,
         muted: false,
         viewer_delays: heliograph_relay::ViewerDelays::default(),
@@ -270,6 +277,7 @@ fn track(kind: MediaKind, codec: Codec) -> TrackSnapshot {
     let video = kind == MediaKind::Video;
     TrackSnapshot {
         kind,
+        rid: None,
         codec,
         payload_type: if video { 96 } else { 97 },
         profile_level_id: video.then_some([0x4d, 0x40, 0x1f]),

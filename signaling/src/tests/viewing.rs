@@ -525,3 +525,29 @@ async fn at_the_machines_limit_a_viewer_is_told_that_the_server_is_full() {
     page.expect_state("live").await;
     page.expect_error_and_close("full", 1013).await;
 }
+
+#[tokio::test]
+async fn a_viewer_asks_for_a_layer() {
+    let site = Site::open(|_| {});
+    site.relay.publish(24_000, Some("den"), StreamState::Live);
+    let mut page = site.join("?channel=den").await;
+    page.expect_state("live").await;
+    page.expect("offer").await;
+    let viewer = connected(&site, &mut page, 0).await;
+    page.say(&json!({"event": "layer", "data": "m"})).await;
+    page.say(&json!({"event": "layer", "data": null})).await;
+    page.say(&json!({"event": "layer", "data": "l"})).await;
+    page.say(&json!({"event": "clock", "data": {"client_us": 1}})).await;
+    page.expect("clock").await;
+    let asked = || viewer.layers.lock().unwrap().clone();
+    assert_eq!(asked(), [Some("m".to_owned()), None, Some("l".to_owned())]);
+
+    // It holds for the next offer, too.
+    site.relay.end(24_000, &CloseReason::StreamEnded);
+    page.expect_state("offline").await;
+    site.relay.publish(24_000, Some("den"), StreamState::Live);
+    page.expect_state("live").await;
+    page.expect("offer").await;
+    let viewer = connected(&site, &mut page, 1).await;
+    assert_eq!(*viewer.layers.lock().unwrap(), [Some("l".to_owned())]);
+}

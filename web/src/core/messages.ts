@@ -6,7 +6,7 @@
 export type ServerMessage = { "event": "offer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate } | { "event": "info", "data": ViewerCount } | { "event": "state", "data": StateChange } | { "event": "playout", "data": PlayoutRange } | { "event": "clock", "data": ClockAnswer } | { "event": "error", "data": Notice } | { "event": "close", "data": Notice };
 
 /** A WebSocket text frame from a viewer to the server. Other events are ignored. */
-export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null } | { "event": "playout", "data": PlayoutWish | null } | { "event": "clock", "data": ClockQuestion } | { "event": "delay", "data": DelayReport };
+export type ViewerMessage = { "event": "answer", "data": SessionDescription } | { "event": "candidate", "data": IceCandidate | null } | { "event": "playout", "data": PlayoutWish | null } | { "event": "layer", "data": string | null } | { "event": "clock", "data": ClockQuestion } | { "event": "delay", "data": DelayReport };
 
 /** `RTCSessionDescriptionInit`. */
 export type SessionDescription = {
@@ -85,6 +85,18 @@ export type StateChange = {
   port?: number,
   /** The title that the streamer gave, if any. */
   name?: string,
+  /** The layers of the picture, best first; absent unless there are several. */
+  layers?: Array<Layer>,
+};
+
+/** A layer of a picture, in `StateChange`: what a viewer may ask for. */
+export type Layer = {
+  /** Its name: what `layer` asks for. */
+  rid: string,
+  /** Pixels. */
+  width: number,
+  /** Pixels. */
+  height: number,
 };
 
 /** What a channel or a stream is doing. */
@@ -120,10 +132,26 @@ export type StreamEntry = {
   viewers: number,
   /** Sum over the tracks, in bits per second of payload. */
   bitrate_bps: number,
-  /** Video first. */
+  /** Video first; of a picture in layers the best one. */
   tracks: Array<TrackEntry>,
+  /** The layers of the picture, best first; absent unless there are several. */
+  layers?: Array<LayerEntry>,
   /** What the streamer should change, most urgent first. */
   warnings: Array<WarningEntry>,
+};
+
+/** One layer of a picture (simulcast), in `StreamEntry`. */
+export type LayerEntry = {
+  /** Its name, as the publisher chose it. */
+  rid: string,
+  /** Pixels. */
+  width: number | null,
+  /** Pixels. */
+  height: number | null,
+  /** Pictures per second. */
+  fps: number | null,
+  /** Bits per second of payload. */
+  bitrate_bps: number,
 };
 
 /** One track in `StreamEntry`. */
