@@ -12,6 +12,7 @@ mod receive;
 #[cfg(test)]
 mod receive_tests;
 mod remote;
+mod simulcast;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -26,6 +27,7 @@ pub use fragment::{
 };
 pub use offer::{offer, parse_answer};
 pub use receive::{Incoming, IncomingTrack, receive};
+pub use simulcast::{MAX_LAYERS, Simulcast};
 
 use crate::dtls::Fingerprint;
 use crate::ice::IceCredentials;

@@ -6,7 +6,8 @@ use super::answer::write_rejected;
 use super::formats::{Feedback, Format};
 use super::offer::media_word;
 use super::remote::{Remote, Section};
-use super::write::{Lines, MID_EXTENSION, TRANSPORT_CC_EXTENSION};
+use super::simulcast::Simulcast;
+use super::write::{Lines, MID_EXTENSION, REPAIRED_RID_EXTENSION, RID_EXTENSION, TRANSPORT_CC_EXTENSION};
 use super::{LocalTransport, SdpError};
 use crate::dtls::Fingerprint;
 
@@ -45,10 +46,13 @@ pub struct IncomingTrack {
     /// Id of the header extension with the transport-wide sequence number (1 to 14), when the publisher listens to
     /// feedback about it.
     pub transport_cc_ext: Option<u8>,
+    /// The picture comes in several layers, told apart by their names.
+    pub simulcast: Option<Simulcast>,
 }
 
 /// Answers a publisher's offer: the first section of each kind that it wants to send in a codec we take; what we
-/// do not take stands on port 0. Of several layers (simulcast) only the first is asked for.
+/// do not take stands on port 0. Of a picture in layers (simulcast) up to [`MAX_LAYERS`](super::MAX_LAYERS) are asked
+/// for.
 ///
 /// # Errors
 /// See [`SdpError`]. `NothingInCommon` names the kinds that were offered in no codec we take.
@@ -93,6 +97,7 @@ struct Chosen<'a> {
     rtx: Option<PayloadType>,
     feedback: Feedback,
     transport_cc_ext: Option<u8>,
+    simulcast: Option<Simulcast>,
 }
 
 impl Chosen<'_> {
@@ -107,6 +112,7 @@ impl Chosen<'_> {
             fir: self.feedback.fir,
             remb: self.feedback.remb,
             transport_cc_ext: self.transport_cc_ext,
+            simulcast: self.simulcast.clone(),
         }
     }
 }
@@ -127,7 +133,16 @@ fn choose(kind: MediaKind, section: &Section) -> Option<Chosen<'_>> {
     let transport_cc_ext = section.extension(TRANSPORT_CC_EXTENSION).filter(|_| feedback.transport_cc);
     feedback.transport_cc = transport_cc_ext.is_some();
     let rtx = rtx.filter(|_| feedback.nack).map(|rtx| rtx.payload_type);
-    Some(Chosen { codec, format, rtx, feedback, transport_cc_ext })
+    let simulcast = simulcast(kind, section, format.payload_type);
+    Some(Chosen { codec, format, rtx, feedback, transport_cc_ext, simulcast })
+}
+
+/// Layers without the extension that names them in packets could not be told apart.
+fn simulcast(kind: MediaKind, section: &Section, payload_type: PayloadType) -> Option<Simulcast> {
+    let rid_ext = section.extension(RID_EXTENSION).filter(|_| kind == MediaKind::Video)?;
+    let rids = section.layers.layers(payload_type);
+    let repaired_rid_ext = section.extension(REPAIRED_RID_EXTENSION);
+    (rids.len() >= 2).then_some(Simulcast { rids, rid_ext, repaired_rid_ext })
 }
 
 /// The publisher's first with packetization mode 1; mode 0 is a part of it, so it will do as well.
@@ -185,6 +200,10 @@ fn write_accepted(
     }
     lines.extension(section.extension(MID_EXTENSION), MID_EXTENSION);
     lines.extension(chosen.transport_cc_ext, TRANSPORT_CC_EXTENSION);
+    if let Some(simulcast) = &chosen.simulcast {
+        lines.extension(Some(simulcast.rid_ext), RID_EXTENSION);
+        lines.extension(simulcast.repaired_rid_ext, REPAIRED_RID_EXTENSION);
+    }
     lines.line(format_args!("a=recvonly"));
     match chosen.codec {
         Codec::Opus => {
@@ -205,5 +224,11 @@ fn write_accepted(
     }
     if let Some(rtx) = chosen.rtx {
         lines.rtx(rtx, number);
+    }
+    if let Some(simulcast) = &chosen.simulcast {
+        for rid in &simulcast.rids {
+            lines.line(format_args!("a=rid:{rid} recv"));
+        }
+        lines.line(format_args!("a=simulcast:recv {}", simulcast.rids.join(";")));
     }
 }

@@ -70,6 +70,33 @@ fn a_browser_is_asked_for_h264_and_opus() {
 }
 
 #[test]
+fn layers_are_asked_for_by_their_names() {
+    let rid = "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n";
+    let repaired = "a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\n";
+    let names = "a=rid:hi send\r\na=rid:lo send\r\na=simulcast:send hi;lo\r\n";
+    let (answer, incoming) = receive_it(&format!("{OBS}{rid}{repaired}{names}")).unwrap();
+    let expected =
+        Simulcast { rids: vec!["hi".to_owned(), "lo".to_owned()], rid_ext: 10, repaired_rid_ext: Some(11) };
+    assert_eq!(incoming.video.unwrap().simulcast, Some(expected));
+    let lines = section(&answer, "video");
+    for line in [rid.trim(), repaired.trim(), "a=rid:hi recv", "a=rid:lo recv", "a=simulcast:recv hi;lo"] {
+        assert!(lines.contains(&line), "{line} in {lines:#?}");
+    }
+    // Without the extension nobody could tell them apart; one layer is no simulcast.
+    for offer in [
+        format!("{OBS}{names}"),
+        format!("{OBS}{rid}a=rid:hi send\r\na=simulcast:send hi\r\n"),
+        format!("{OBS}{rid}a=rid:hi send\r\na=rid:lo send\r\n"),
+    ] {
+        let (answer, incoming) = receive_it(&offer).unwrap();
+        assert_eq!(incoming.video.unwrap().simulcast, None);
+        assert!(
+            !answer.contains("a=simulcast") && !answer.contains("a=rid") && !answer.contains("stream-id")
+        );
+    }
+}
+
+#[test]
 fn obs_gets_what_it_offers_and_no_more() {
     let (answer, incoming) = receive_it(OBS).unwrap();
     let video = incoming.video.unwrap();

@@ -7,6 +7,7 @@ use rtc_sdp::description::common::Attribute;
 use rtc_sdp::{MediaDescription, SessionDescription};
 
 use super::formats::{self, Format};
+use super::simulcast::Offered;
 use super::{MAX_SDP_BYTES, SdpError};
 use crate::dtls::Fingerprint;
 
@@ -46,6 +47,8 @@ pub(super) struct Section {
     pub(super) sends: bool,
     rtcp_mux: bool,
     pub(super) formats: Vec<Format>,
+    /// Layers that the peer wants to send.
+    pub(super) layers: Offered,
     /// Header extensions with ids that fit the one-byte form, each id once.
     extensions: Vec<(u8, String)>,
     transport: Transport,
@@ -184,6 +187,7 @@ impl Section {
             sends: matches!(direction, "sendrecv" | "sendonly"),
             rtcp_mux: flag(attributes, "rtcp-mux"),
             formats: formats::read(media),
+            layers: Offered::read(values(attributes, "simulcast"), values(attributes, "rid")),
             extensions: extensions(values(attributes, "extmap").chain(values(session, "extmap"))),
             transport: Transport::read(attributes),
         })

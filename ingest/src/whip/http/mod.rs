@@ -34,14 +34,14 @@ use heliograph_edge::{
     ice::IceCredentials,
     sdp::{self, Incoming, IncomingTrack, LocalTransport},
 };
-use heliograph_media::{Codec, NtpTime, PayloadType, Ssrc};
-use heliograph_relay::{ChannelName, TrackDescription};
+use heliograph_media::{Codec, NtpTime, Ssrc};
+use heliograph_relay::{ChannelName, LayerDescription, TrackDescription};
 use rand::RngExt as _;
 
 use super::{
     Shared,
     peer::Peer,
-    reception::{Reception, ReceptionParameters},
+    reception::{Reception, ReceptionParameters, relay_payload_type},
     sessions::{Condition, Parts, Patched, ResourceId},
 };
 use crate::{
@@ -251,9 +251,19 @@ async fn leave(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Res
 
 /// What the relay is told to expect: our own payload types, whatever the publisher's are.
 fn describe(incoming: &Incoming) -> Vec<TrackDescription> {
-    let describe = |track: &IncomingTrack| match track.codec {
-        Codec::Opus => TrackDescription::opus(PayloadType::OPUS),
-        codec => TrackDescription::video(codec, PayloadType::H264),
+    let describe = |track: &IncomingTrack| {
+        let number = |layer| relay_payload_type(track.codec, layer);
+        if track.codec == Codec::Opus {
+            return TrackDescription::opus(number(0));
+        }
+        let rids = track.simulcast.as_ref().map_or(&[][..], |simulcast| &simulcast.rids);
+        let mut description = TrackDescription::video(track.codec, number(0));
+        description.rid = rids.first().cloned();
+        let further = rids.iter().enumerate().skip(1);
+        description.layers = further
+            .map(|(layer, rid)| LayerDescription { rid: rid.clone(), payload_type: number(layer).get() })
+            .collect();
+        description
     };
     incoming.video.iter().chain(&incoming.audio).map(describe).collect()
 }

@@ -5,6 +5,7 @@
 //! - Each track is put into order; gaps are asked for, and answered as they were or as RTX (RFC 4588).
 //! - The publisher hears how its packets arrive: receiver reports, and transport-wide feedback or a REMB.
 //! - It is asked for a keyframe when the relay wants one or when packets of a picture are lost for good.
+//! - The layers of a simulcast are tracks of their own, told apart by their names (`rid`) until their SSRCs are known.
 //! - What goes on to the relay has a fresh SSRC per track and session and carries no header extensions; sender
 //!   reports go along, moved to our clock.
 
@@ -34,7 +35,7 @@ use crate::uplink::{
     reorder::{Arrival, Patience, REORDER_TIME},
     sync::SessionClock,
 };
-use keyframes::KeyframeRequests;
+pub(super) use track::relay_payload_type;
 use track::{Source, Track};
 use transport_cc::TransportCc;
 
@@ -45,12 +46,11 @@ pub(super) struct Reception {
     fresh_ssrc: FreshSsrc,
     /// Who our RTCP is from.
     ours: Ssrc,
-    video: Option<Track>,
-    audio: Option<Track>,
+    /// Pictures, one track for each layer, and then sound.
+    tracks: Vec<Track>,
     clock: SessionClock,
     patience: Patience,
     transport_cc: TransportCc,
-    keyframes: KeyframeRequests,
     full_intra_requests: u8,
     next_report: Instant,
     out: VecDeque<Transmit>,
@@ -102,7 +102,7 @@ pub(super) enum Transmit {
 /// How a WHIP publisher's media is doing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct WhipHealth {
-    /// Pictures; `None` when not agreed.
+    /// Pictures, all layers together; `None` when not agreed.
     pub video: Option<TrackHealth>,
     /// Sound; `None` when not agreed.
     pub audio: Option<TrackHealth>,
@@ -114,7 +114,7 @@ pub(super) struct WhipHealth {
     pub keyframes_requested: u64,
     /// Broken packets, or of a payload type or SSRC that was not agreed.
     pub malformed: u64,
-    /// Width and height of the picture in pixels, from the stream itself.
+    /// Width and height of the largest picture in pixels, from the stream itself.
     pub picture: Option<(u32, u32)>,
 }
 
@@ -157,17 +157,18 @@ impl WhipHealth {
 impl Reception {
     pub(super) fn new(now: Instant, parameters: ReceptionParameters) -> Self {
         let ReceptionParameters { video, audio, hold, ceiling, wall_clock, mut fresh_ssrc } = parameters;
+        let ours = fresh_ssrc();
+        let agreed = [video, audio].into_iter().flatten();
+        let tracks = agreed.flat_map(|agreed| Track::all(now, &agreed, &mut fresh_ssrc)).collect();
         Self {
             hold,
             ceiling: ceiling.unwrap_or(REMB_CEILING),
-            ours: fresh_ssrc(),
-            video: video.map(|agreed| Track::new(now, agreed, fresh_ssrc())),
-            audio: audio.map(|agreed| Track::new(now, agreed, fresh_ssrc())),
+            ours,
+            tracks,
             fresh_ssrc,
             clock: SessionClock::new(now, wall_clock),
             patience: Patience::new(hold, None),
             transport_cc: TransportCc::new(now),
-            keyframes: KeyframeRequests::default(),
             full_intra_requests: 0,
             next_report: now + REPORT_EVERY,
             out: VecDeque::new(),
@@ -180,10 +181,10 @@ impl Reception {
     /// An authentic RTP packet of the publisher.
     pub(super) fn on_rtp(&mut self, now: Instant, packet: &[u8]) {
         let Ok(header) = RtpHeader::parse(packet) else { return self.health.malformed += 1 };
-        let Some((kind, retransmission)) = self.kind_of(header.payload_type) else {
+        let Some((index, retransmission)) = self.track_of(&header, packet) else {
             return self.health.malformed += 1;
         };
-        let Some(track) = track_of(&mut self.video, &mut self.audio, kind) else { return };
+        let track = &mut self.tracks[index];
         if let Some(seq) = track.agreed.transport_cc_ext.and_then(|id| rtp::extension(packet, id))
             && let Ok(seq) = seq.try_into()
         {
@@ -209,14 +210,11 @@ impl Reception {
             }
             Arrival::Restarted => {
                 self.last_media = now;
-                let ssrc = (self.fresh_ssrc)();
-                if let Some(track) = track_of(&mut self.video, &mut self.audio, kind) {
-                    track.begin_anew(ssrc);
-                }
+                track.begin_anew((self.fresh_ssrc)());
             }
             Arrival::Duplicate | Arrival::Strange => {}
         }
-        self.work(now, kind);
+        self.work(now, index);
     }
 
     /// An authentic RTCP datagram of the publisher.
@@ -226,8 +224,7 @@ impl Reception {
             let Rtcp::SenderReport { ssrc, ntp, rtp_timestamp, packets, octets, .. } = packet else {
                 continue;
             };
-            let tracks = [&mut self.video, &mut self.audio].into_iter().flatten();
-            let Some(track) = tracks.into_iter().find(|track| track.wire_ssrc == Some(ssrc)) else {
+            let Some(track) = self.tracks.iter_mut().find(|track| track.wire_ssrc == Some(ssrc)) else {
                 continue;
             };
             if let Some(counts) = &mut track.counts {
@@ -245,18 +242,29 @@ impl Reception {
     /// RTCP from the relay: its viewers want a keyframe.
     pub(super) fn on_relay_datagram(&mut self, now: Instant, datagram: &[u8]) {
         for packet in rtcp::parse_compound(datagram).unwrap_or_default() {
-            if matches!(packet, Rtcp::Pli { .. } | Rtcp::Fir { .. }) {
-                self.health.keyframes_wanted += 1;
-                self.keyframes.want();
+            let wanted = match packet {
+                Rtcp::Pli { media } => vec![media],
+                Rtcp::Fir { media } => media.into_iter().map(|(media, _)| media).collect(),
+                _ => continue,
+            };
+            self.health.keyframes_wanted += 1;
+            for track in self.tracks.iter_mut().filter(|track| track.kind() == MediaKind::Video) {
+                // Whoever names nothing that we know means the picture as such.
+                if track.rid.is_none() || wanted.contains(&track.ssrc) {
+                    track.keyframes.want();
+                }
             }
         }
-        self.request_keyframe(now);
+        for index in 0..self.tracks.len() {
+            self.request_keyframe(now, index);
+        }
     }
 
     /// The moment of [`Self::deadline`] has come.
     pub(super) fn on_deadline(&mut self, now: Instant) {
-        self.work(now, MediaKind::Video);
-        self.work(now, MediaKind::Audio);
+        for index in 0..self.tracks.len() {
+            self.work(now, index);
+        }
         self.feedback(now);
         if now >= self.next_report {
             self.next_report = now + REPORT_EVERY;
@@ -266,10 +274,10 @@ impl Reception {
 
     /// When to call [`Self::on_deadline`].
     pub(super) fn deadline(&self, now: Instant) -> Instant {
-        let tracks = [&self.video, &self.audio].into_iter().flatten();
-        let tracks = tracks.filter_map(|track| track.reorder.deadline());
-        let keyframes = self.keyframe_request().and(self.keyframes.due(now));
-        tracks.chain(self.transport_cc.due()).chain(keyframes).fold(self.next_report, Instant::min)
+        let gaps = self.tracks.iter().filter_map(|track| track.reorder.deadline());
+        let keyframes =
+            self.tracks.iter().filter_map(|track| keyframe_request(track).and(track.keyframes.due(now)));
+        gaps.chain(self.transport_cc.due()).chain(keyframes).fold(self.next_report, Instant::min)
     }
 
     /// The next datagram to send. Call until there is none.
@@ -279,7 +287,7 @@ impl Reception {
 
     /// The session is over: tells the relay, so that it need not wait for silence.
     pub(super) fn finish(&mut self) {
-        let begun = [&self.video, &self.audio].into_iter().flatten().filter(|track| track.begun);
+        let begun = self.tracks.iter().filter(|track| track.begun);
         let ssrcs: Vec<Ssrc> = begun.map(|track| track.ssrc).collect();
         if !ssrcs.is_empty() {
             let mut datagram = Vec::new();
@@ -295,22 +303,45 @@ impl Reception {
 
     /// How it goes.
     pub(super) fn health(&self, now: Instant) -> WhipHealth {
+        let of = |kind| {
+            let tracks = self.tracks.iter().filter(move |track| track.kind() == kind);
+            tracks.map(|track| track.health(now)).reduce(together)
+        };
+        let pictures = self.tracks.iter().filter_map(|track| track.picture);
         WhipHealth {
-            video: self.video.as_ref().map(|track| track.health(now)),
-            audio: self.audio.as_ref().map(|track| track.health(now)),
-            keyframes_requested: self.keyframes.total(),
+            video: of(MediaKind::Video),
+            audio: of(MediaKind::Audio),
+            keyframes_requested: self.tracks.iter().map(|track| track.keyframes.total()).sum(),
+            picture: pictures.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height)),
             ..self.health.clone()
         }
     }
 
-    /// Which medium a payload type belongs to, and whether it carries retransmissions.
-    fn kind_of(&self, payload_type: heliograph_media::PayloadType) -> Option<(MediaKind, bool)> {
-        let tracks = [(MediaKind::Video, &self.video), (MediaKind::Audio, &self.audio)];
-        tracks.into_iter().find_map(|(kind, track)| {
-            let agreed = &track.as_ref()?.agreed;
-            let retransmission = agreed.rtx_payload_type == Some(payload_type);
-            (retransmission || agreed.payload_type == payload_type).then_some((kind, retransmission))
-        })
+    /// Which track a packet belongs to, and whether it is a retransmission. A layer's SSRC is that under which its name
+    /// came last.
+    fn track_of(&mut self, header: &RtpHeader, packet: &[u8]) -> Option<(usize, bool)> {
+        let kinds = self.tracks.iter().enumerate();
+        let mut candidates = kinds.filter_map(|(index, track)| {
+            let retransmission = track.agreed.rtx_payload_type == Some(header.payload_type);
+            (retransmission || track.agreed.payload_type == header.payload_type)
+                .then_some((index, retransmission))
+        });
+        let (first, retransmission) = candidates.next()?;
+        let Some(simulcast) = &self.tracks[first].agreed.simulcast else {
+            return Some((first, retransmission));
+        };
+        let extension = if retransmission { simulcast.repaired_rid_ext } else { Some(simulcast.rid_ext) };
+        if let Some(rid) = extension.and_then(|id| rtp::extension(packet, id)) {
+            let named = |track: &Track| track.rid.as_deref().is_some_and(|known| known.as_bytes() == rid);
+            let index = self.tracks.iter().position(named)?;
+            if retransmission {
+                self.tracks[index].rtx_ssrc = Some(header.ssrc);
+            }
+            return Some((index, retransmission));
+        }
+        let known = |track: &Track| if retransmission { track.rtx_ssrc } else { track.wire_ssrc };
+        let index = self.tracks.iter().position(|track| known(track) == Some(header.ssrc))?;
+        Some((index, retransmission))
     }
 
     fn on_round_trip(&mut self, sample: Duration) {
@@ -320,8 +351,9 @@ impl Reception {
     }
 
     /// Asks for what is missing from a track and passes on what is due.
-    fn work(&mut self, now: Instant, kind: MediaKind) {
-        let Some(track) = track_of(&mut self.video, &mut self.audio, kind) else { return };
+    fn work(&mut self, now: Instant, index: usize) {
+        let track = &mut self.tracks[index];
+        let kind = track.kind();
         track.reorder.ask(now, self.patience, &mut self.lost);
         if let Some(media) = track.wire_ssrc.filter(|_| track.agreed.nack) {
             request_lost(&mut self.out, self.ours, media, &self.lost);
@@ -337,16 +369,16 @@ impl Reception {
                 let codec = track.agreed.codec;
                 let look = video::look(codec, &packet.payload).unwrap_or_default();
                 if look.key_picture {
-                    self.keyframes.came();
+                    track.keyframes.came();
                 }
                 if !track.begun && !look.may_begin() {
-                    self.keyframes.want();
+                    track.keyframes.want();
                     continue;
                 }
                 if look.may_begin()
                     && let Some(picture) = video::picture(codec, &packet.payload)
                 {
-                    self.health.picture = Some((picture.width, picture.height));
+                    track.picture = Some((picture.width, picture.height));
                 }
             }
             if track.begun {
@@ -361,15 +393,16 @@ impl Reception {
         if kind == MediaKind::Video {
             // Whoever decodes this has a broken picture until the next keyframe.
             if track.begun && track.reorder.counts().lost > lost_before {
-                self.keyframes.want();
+                track.keyframes.want();
             }
-            self.request_keyframe(now);
+            self.request_keyframe(now, index);
         }
     }
 
-    fn request_keyframe(&mut self, now: Instant) {
-        let Some((media, request)) = self.keyframe_request() else { return };
-        if !self.keyframes.take(now) {
+    fn request_keyframe(&mut self, now: Instant, index: usize) {
+        let track = &mut self.tracks[index];
+        let Some((media, request)) = keyframe_request(track) else { return };
+        if !track.keyframes.take(now) {
             return;
         }
         let mut datagram = Vec::new();
@@ -383,27 +416,16 @@ impl Reception {
         self.out.push_back(Transmit::Publisher(datagram));
     }
 
-    /// Whom to ask for a keyframe, and how; `None` when the publisher does not listen.
-    fn keyframe_request(&self) -> Option<(Ssrc, KeyframeRequest)> {
-        let track = self.video.as_ref()?;
-        let request = match (track.agreed.pli, track.agreed.fir) {
-            (true, _) => KeyframeRequest::Pli,
-            (false, true) => KeyframeRequest::Fir,
-            (false, false) => return None,
-        };
-        Some((track.wire_ssrc?, request))
-    }
-
     /// What a bandwidth estimate lives on.
     fn feedback(&mut self, now: Instant) {
-        let Some(media) = self.tracks().find_map(|track| track.wire_ssrc) else { return };
+        let Some(media) = self.tracks.iter().find_map(|track| track.wire_ssrc) else { return };
         let mut datagrams = Vec::new();
         self.transport_cc.write(now, self.ours, media, &mut datagrams);
         self.out.extend(datagrams.into_iter().map(Transmit::Publisher));
     }
 
     fn report(&mut self, now: Instant) {
-        let tracks = [&mut self.video, &mut self.audio].into_iter().flatten();
+        let tracks = self.tracks.iter_mut();
         let blocks: Vec<_> = tracks.filter_map(|track| Some(track.counts.as_mut()?.block(now))).collect();
         if blocks.is_empty() {
             return;
@@ -412,16 +434,13 @@ impl Reception {
         rtcp::write_receiver_report(&mut datagram, self.ours, &blocks);
         rtcp::write_sdes_cname(&mut datagram, self.ours, CNAME);
         // Without transport-wide feedback a sender's own estimate goes by losses; the ceiling lets it.
-        let remb = self.tracks().filter(|track| track.agreed.remb && track.agreed.transport_cc_ext.is_none());
+        let listens = |track: &&Track| track.agreed.remb && track.agreed.transport_cc_ext.is_none();
+        let remb = self.tracks.iter().filter(listens);
         let media: Vec<Ssrc> = remb.filter_map(|track| track.wire_ssrc).collect();
         if !media.is_empty() {
             rtcp::write_remb(&mut datagram, self.ours, self.ceiling.as_bps(), &media);
         }
         self.out.push_back(Transmit::Publisher(datagram));
-    }
-
-    fn tracks(&self) -> impl Iterator<Item = &Track> {
-        self.video.iter().chain(&self.audio)
     }
 }
 
@@ -453,15 +472,28 @@ fn request_lost(out: &mut VecDeque<Transmit>, ours: Ssrc, media: Ssrc, lost: &[W
     }
 }
 
-/// A function and not a method, so that the other fields stay usable beside it.
-fn track_of<'a>(
-    video: &'a mut Option<Track>,
-    audio: &'a mut Option<Track>,
-    kind: MediaKind,
-) -> Option<&'a mut Track> {
-    match kind {
-        MediaKind::Video => video.as_mut(),
-        MediaKind::Audio => audio.as_mut(),
+/// Whom to ask for a keyframe, and how; `None` when the publisher does not listen.
+fn keyframe_request(track: &Track) -> Option<(Ssrc, KeyframeRequest)> {
+    let request = match (track.agreed.pli, track.agreed.fir) {
+        (true, _) => KeyframeRequest::Pli,
+        (false, true) => KeyframeRequest::Fir,
+        (false, false) => return None,
+    };
+    Some((track.wire_ssrc?, request))
+}
+
+/// Two layers as one medium.
+fn together(a: TrackHealth, b: TrackHealth) -> TrackHealth {
+    TrackHealth {
+        packets: a.packets + b.packets,
+        bytes: a.bytes + b.bytes,
+        lost: a.lost + b.lost,
+        recovered: a.recovered + b.recovered,
+        late: a.late + b.late,
+        duplicates: a.duplicates + b.duplicates,
+        nacks: a.nacks + b.nacks,
+        jitter: a.jitter.max(b.jitter),
+        bitrate: Bitrate::bps(a.bitrate.as_bps() + b.bitrate.as_bps()),
     }
 }
 

@@ -31,6 +31,7 @@ fn video_track() -> IncomingTrack {
         fir: true,
         remb: true,
         transport_cc_ext: Some(3),
+        simulcast: None,
     }
 }
 
@@ -45,6 +46,7 @@ fn audio_track() -> IncomingTrack {
         fir: false,
         remb: false,
         transport_cc_ext: Some(3),
+        simulcast: None,
     }
 }
 
@@ -436,3 +438,5 @@ fn an_hour_of_loss_stays_in_order_and_bounded() {
     let backwards = numbers.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) > 1 << 15).count();
     assert!(backwards as u64 <= video.late, "{backwards} {video:?}");
 }
+
+mod layers;

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use heliograph_edge::sdp::IncomingTrack;
 use heliograph_media::{
-    Codec, PayloadType, Ssrc, WireSeq,
+    Codec, MediaKind, PayloadType, Ssrc, WireSeq,
     rtcp::Reception as ReportCounts,
     rtp::{HEADER_LEN, RtpHeader, write_rtp_header},
 };
 
-use super::numbering::Numbering;
+use super::{keyframes::KeyframeRequests, numbering::Numbering};
 use crate::uplink::{
     TrackHealth,
     health::Tally,
@@ -27,6 +27,13 @@ pub(super) struct Track {
     pub(super) ssrc: Ssrc,
     /// What the publisher's packets carry, from the first one on.
     pub(super) wire_ssrc: Option<Ssrc>,
+    /// What its retransmissions carry, when that had to be learned.
+    pub(super) rtx_ssrc: Option<Ssrc>,
+    /// Which layer of a simulcast this is.
+    pub(super) rid: Option<String>,
+    /// Width and height of the picture in pixels, from the stream itself.
+    pub(super) picture: Option<(u32, u32)>,
+    pub(super) keyframes: KeyframeRequests,
     pub(super) reorder: Reorder<Packet>,
     pub(super) numbering: Numbering,
     pub(super) clock: TrackClock,
@@ -56,17 +63,45 @@ pub(super) enum Source {
 }
 
 impl Track {
-    pub(super) fn new(now: Instant, agreed: IncomingTrack, ssrc: Ssrc) -> Self {
-        let rate = agreed.codec.clock_rate();
-        let payload_type = match agreed.codec {
-            Codec::Opus => PayloadType::OPUS,
-            _ => PayloadType::H264,
+    /// One track, or one layer of it for each name.
+    pub(super) fn all(
+        now: Instant,
+        agreed: &IncomingTrack,
+        mut fresh_ssrc: impl FnMut() -> Ssrc,
+    ) -> Vec<Self> {
+        let Some(simulcast) = &agreed.simulcast else {
+            return vec![Self::new(
+                now,
+                agreed.clone(),
+                None,
+                relay_payload_type(agreed.codec, 0),
+                fresh_ssrc(),
+            )];
         };
+        let layers = simulcast.rids.iter().enumerate().map(|(layer, rid)| {
+            let payload_type = relay_payload_type(agreed.codec, layer);
+            Self::new(now, agreed.clone(), Some(rid.clone()), payload_type, fresh_ssrc())
+        });
+        layers.collect()
+    }
+
+    fn new(
+        now: Instant,
+        agreed: IncomingTrack,
+        rid: Option<String>,
+        payload_type: PayloadType,
+        ssrc: Ssrc,
+    ) -> Self {
+        let rate = agreed.codec.clock_rate();
         Self {
             agreed,
             payload_type,
             ssrc,
             wire_ssrc: None,
+            rtx_ssrc: None,
+            rid,
+            picture: None,
+            keyframes: KeyframeRequests::default(),
             reorder: Reorder::counting_from_anywhere(),
             numbering: Numbering::default(),
             clock: TrackClock::counting_from_anywhere(rate),
@@ -75,6 +110,10 @@ impl Track {
             last_packet: now,
             tally: Tally::new(rate),
         }
+    }
+
+    pub(super) fn kind(&self) -> MediaKind {
+        self.agreed.codec.kind()
     }
 
     /// A second source under the same payload type counts only when the first has gone silent.
@@ -165,6 +204,20 @@ impl Track {
     fn count(&mut self, now: Instant, bytes: usize, arrival: Arrival) {
         if matches!(arrival, Arrival::Taken { .. } | Arrival::Restarted) {
             self.tally.on_packet(now, bytes);
+        }
+    }
+}
+
+/// What the relay is told to expect (RFC 3551 leaves 96 to 127 free): its usual numbers, and behind them one more for
+/// each further layer.
+pub(in crate::whip) fn relay_payload_type(codec: Codec, layer: usize) -> PayloadType {
+    match (codec, layer) {
+        (Codec::Opus, _) => PayloadType::OPUS,
+        (_, 0) => PayloadType::H264,
+        (_, layer) => {
+            let number =
+                u8::try_from(layer).ok().and_then(|layer| PayloadType::OPUS.get().checked_add(layer));
+            number.and_then(PayloadType::new).expect("at most four layers")
         }
     }
 }
