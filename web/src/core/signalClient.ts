@@ -1,5 +1,4 @@
-import type { PlayoutWish } from "./messages";
-import type { ChannelState } from "./messages";
+import type { ChannelState, Layer, PlayoutWish } from "./messages";
 import type { Cause } from "./viewerState";
 
 /** Our end of the peer connection, as the signaling sees it. Which side offers differs between the ways to signal. */
@@ -20,7 +19,7 @@ export type SignalEvent =
   /** The server talks to us. */
   | { readonly type: "open" }
   | { readonly type: "viewers"; readonly count: number }
-  | { readonly type: "state"; readonly state: ChannelState; readonly name: string | null }
+  | { readonly type: "state"; readonly state: ChannelState; readonly name: string | null; readonly layers: readonly Layer[] }
   /** So long the server lets the browser hold pictures back. */
   | { readonly type: "playout"; readonly maxMs: number }
   /** The server's clock, and the moment on ours at which it was asked for. */
@@ -38,6 +37,8 @@ export interface SignalClient {
   sendCandidate(candidate: RTCIceCandidate): void;
   /** Asks the server to let the browser hold pictures back; null: as usual. Missing where that is asked at the start. */
   sendPlayout?(wish: PlayoutWish | null): void;
+  /** Asks for a layer of the picture; null: as the network permits. Missing where that cannot be asked. */
+  sendLayer?(rid: string | null): void;
   /** Asks for the server's clock. Missing where that cannot be asked. */
   askClock?(clientUs: number): void;
   /** Tells how late the picture is. Missing where nobody can be told. */

@@ -1,3 +1,4 @@
+import { readLayers } from "./layers";
 import type { Notice, PlayoutWish, ServerMessage, ViewerMessage } from "./messages";
 import { causeOf, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
@@ -65,6 +66,10 @@ export class SocketClient implements SignalClient {
     this.#send({ event: "playout", data: wish });
   }
 
+  sendLayer(rid: string | null): void {
+    this.#send({ event: "layer", data: rid });
+  }
+
   askClock(clientUs: number): void {
     this.#send({ event: "clock", data: { client_us: clientUs } });
   }
@@ -95,7 +100,12 @@ export class SocketClient implements SignalClient {
         this.#listener({ type: "viewers", count: message.data.no_connections });
         return;
       case "state":
-        this.#listener({ type: "state", state: message.data.state, name: message.data.name ?? null });
+        this.#listener({
+          type: "state",
+          state: message.data.state,
+          name: message.data.name ?? null,
+          layers: readLayers(message.data.layers),
+        });
         return;
       case "playout":
         this.#listener({ type: "playout", maxMs: message.data.max_ms });

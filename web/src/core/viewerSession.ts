@@ -4,7 +4,8 @@ import { type Endpoints, socketUrl, whepUrl } from "./config";
 import { DelayReport } from "./delayReport";
 import { FlowWatch } from "./flowWatch";
 import type { LatencyMode } from "./latency";
-import type { ChannelState } from "./messages";
+import { NO_LAYERS } from "./layers";
+import type { ChannelState, Layer } from "./messages";
 import { Observable } from "./observable";
 import { PeerLink } from "./peerLink";
 import { type PlaybackStats, readPlayback } from "./playbackStats";
@@ -56,6 +57,10 @@ export interface ViewerSnapshot {
   readonly transport: Transport | null;
   /** Something is missing although the session goes on: a codec that this browser lacks. */
   readonly notice: Cause | null;
+  /** Of the picture, best first; none where there is nothing to choose. */
+  readonly layers: readonly Layer[];
+  /** The one that the viewer picked, by name; null: as the network permits. */
+  readonly layer: string | null;
   readonly timeline: Timeline;
 }
 
@@ -75,6 +80,8 @@ const NOTHING: ViewerSnapshot = {
   stream: null,
   transport: null,
   notice: null,
+  layers: NO_LAYERS,
+  layer: null,
   timeline: {},
 };
 
@@ -185,6 +192,12 @@ export class ViewerSession {
     });
   };
 
+  /** Asks for a layer of the picture by name, also from servers to come; null: as the network permits. */
+  readonly pickLayer = (rid: string | null): void => {
+    this.#show({ layer: rid });
+    this.#client?.sendLayer?.(rid);
+  };
+
   /** Whether the browser lets the video play without being asked by the viewer. */
   readonly playBlocked = (blocked: boolean): void => {
     if (blocked === this.#blocked) return;
@@ -289,6 +302,7 @@ export class ViewerSession {
         this.#mark("signalingOpenMs");
         this.#playout.signaling(this.#client?.sendPlayout?.bind(this.#client) ?? null);
         this.#clock.signaling(this.#client?.askClock?.bind(this.#client) ?? null);
+        if (this.#shown.snapshot().layer !== null) this.#client?.sendLayer?.(this.#shown.snapshot().layer);
         this.#dispatch({ type: "step", step: "negotiating" });
         return;
       case "viewers":
@@ -296,6 +310,7 @@ export class ViewerSession {
         return;
       case "state":
         if (event.name !== null) this.#show({ title: event.name });
+        this.#show({ layers: event.layers });
         this.#onServerState(event.state);
         return;
       case "playout":

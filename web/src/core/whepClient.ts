@@ -1,3 +1,4 @@
+import { NO_LAYERS } from "./layers";
 import type { StreamEntry } from "./messages";
 import { causeOf, causeOfStatus, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
@@ -108,7 +109,7 @@ export class WhepClient implements SignalClient {
         seen = true;
         // Counts are looked at every few seconds only, and we are one of them.
         this.#listener({ type: "viewers", count: Math.max(1, entry.viewers) });
-        this.#listener({ type: "state", state: entry.state, name: entry.name });
+        this.#listener({ type: "state", state: entry.state, name: entry.name, layers: NO_LAYERS });
       } else if (seen) {
         this.#end({ code: "ended" });
       }

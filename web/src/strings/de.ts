@@ -107,6 +107,7 @@ export const de: Catalogue = {
     fullscreen: "Vollbild",
     leaveFullscreen: "Vollbild verlassen",
     latency: "Verzögerung",
+    layer: "Bildqualität",
     pictureInPicture: "Bild im Bild",
     leavePictureInPicture: "Bild im Bild beenden",
     theatre: "Kinomodus",
@@ -121,6 +122,10 @@ export const de: Catalogue = {
     lowest: { name: "Kürzest", text: "Bilder, sobald sie da sind; der Ton folgt manchmal einen Augenblick später." },
     balanced: { name: "Ausgewogen", text: "Fast live, Bild und Ton zusammen." },
     smooth: { name: "Ruhig", text: "Eine Sekunde später. Hilft, wo das Netz stockt." },
+  },
+
+  layers: {
+    auto: { name: "Automatisch", text: "So gut, wie Ihre Verbindung es zulässt." },
   },
 
   help: {

@@ -105,6 +105,7 @@ export const en = {
     fullscreen: "Full screen",
     leaveFullscreen: "Leave full screen",
     latency: "Delay",
+    layer: "Picture quality",
     pictureInPicture: "Picture in picture",
     leavePictureInPicture: "Leave picture in picture",
     theatre: "Theatre mode",
@@ -120,6 +121,11 @@ export const en = {
     lowest: { name: "Lowest", text: "Pictures as soon as they come; sound may follow a moment later." },
     balanced: { name: "Balanced", text: "Close to live, picture and sound together." },
     smooth: { name: "Smooth", text: "A second behind. Helps where the network stutters." },
+  },
+
+  /** The sizes of the picture, where the streamer sends several. */
+  layers: {
+    auto: { name: "Auto", text: "As good as your connection allows." },
   },
 
   help: {

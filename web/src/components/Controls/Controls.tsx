@@ -2,8 +2,10 @@ import type { ReactNode } from "react";
 import type { Toggle } from "../../hooks/useFullscreen";
 import { useStrings } from "../../hooks/useStrings";
 import type { VideoControls } from "../../hooks/useVideoElement";
+import type { Layer } from "../../core/messages";
 import { Icon, type IconName } from "../Icon/Icon";
 import { LatencyMenu } from "../LatencyMenu/LatencyMenu";
+import { LayerMenu } from "../LayerMenu/LayerMenu";
 import { VolumeControl } from "../VolumeControl/VolumeControl";
 import styles from "./Controls.module.css";
 
@@ -16,13 +18,29 @@ interface Props {
   /** Null where the page has no room to give. */
   readonly theatre: Toggle | null;
   readonly figures: Toggle;
+  /** Of the picture, best first; none where there is nothing to choose. */
+  readonly layers: readonly Layer[];
+  readonly layer: string | null;
+  readonly onLayer: (rid: string | null) => void;
   readonly onHelp: () => void;
   /** What stands between the buttons. */
   readonly children: ReactNode;
 }
 
 /** The bar at the lower edge of the picture. */
-export function Controls({ video, blocked, fullscreen, pictureInPicture, theatre, figures, onHelp, children }: Props) {
+export function Controls({
+  video,
+  blocked,
+  fullscreen,
+  pictureInPicture,
+  theatre,
+  figures,
+  layers,
+  layer,
+  onLayer,
+  onHelp,
+  children,
+}: Props) {
   const { controls } = useStrings();
   const stopped = video.paused || blocked;
   return (
@@ -48,6 +66,7 @@ export function Controls({ video, blocked, fullscreen, pictureInPicture, theatre
         pressed={figures.on}
         onPress={figures.toggle}
       />
+      {layers.length > 1 && <LayerMenu layers={layers} picked={layer} onPick={onLayer} />}
       <LatencyMenu />
       {pictureInPicture.possible && (
         <ControlButton

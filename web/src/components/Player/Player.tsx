@@ -161,6 +161,9 @@ export function Player({
             pictureInPicture={pictureInPicture}
             theatre={theatre}
             figures={figures}
+            layers={snapshot.layers}
+            layer={snapshot.layer}
+            onLayer={session.pickLayer}
             onHelp={help}
           >
             {/* Elsewhere both stand below the picture. */}
