@@ -16,4 +16,6 @@ export const bounds = {
   resumedMs: { goal: 150, nonsense: 400 },
   /** From the first picture until the delay stays within 20 ms of the settled one. */
   settleMs: { short: { goal: 300 }, long: { goal: 1000 }, nonsense: 8000 },
+  /** Without a picture while the viewer is moved from one layer to another. */
+  layerGapMs: { goal: 300, nonsense: 2000 },
 };

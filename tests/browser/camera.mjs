@@ -2,8 +2,11 @@
 // `pattern-publisher` does.
 /* global document, performance, navigator, window, RTCPeerConnection, RTCRtpSender, MediaStream, fetch */
 
-/** Evaluated in the page. Resolves when the connection stands; `window.publishing` shows how it goes. */
-export async function publishCamera({ url, key, codec, width, height, fps, maxBitrate }) {
+/**
+ * Evaluated in the page. `layers`: as in `sendEncodings`, instead of one encoding. Resolves when the connection stands;
+ * `window.publishing` shows how it goes.
+ */
+export async function publishCamera({ url, key, codec, width, height, fps, maxBitrate, layers }) {
   const COLUMNS = 16;
   const ROWS = 5;
   const camera = await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: fps }, audio: true });
@@ -39,7 +42,7 @@ export async function publishCamera({ url, key, codec, width, height, fps, maxBi
   const video = connection.addTransceiver(stream.getVideoTracks()[0], {
     direction: "sendonly",
     streams: [stream],
-    sendEncodings: [{ maxBitrate }],
+    sendEncodings: layers ?? [{ maxBitrate }],
   });
   if (codec) {
     const { codecs } = RTCRtpSender.getCapabilities("video");
