@@ -430,7 +430,9 @@ export class ViewerSession {
   }
 
   #makeLink(generation: number): PeerLink {
-    const peer = this.#parts.makePeer({ bundlePolicy: "max-bundle", iceServers: [...this.#iceServers] });
+    // Chromium cannot answer for the sound alone (it lacks the picture's codec) where everything has to go over the first
+    // section's transport: "Failed to setup RTCP mux". What is bundled in the end is the same.
+    const peer = this.#parts.makePeer({ bundlePolicy: "balanced", iceServers: [...this.#iceServers] });
     const link: PeerLink = new PeerLink(peer, {
       stream: (stream) => {
         if (this.#isCurrent(generation)) this.#show({ stream });
