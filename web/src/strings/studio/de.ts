@@ -171,7 +171,7 @@ export const de: StudioCatalogue = {
       loss: "Verlust",
       roundTrip: "Hin und zurück",
       viewers: "Zuschauer",
-      delay: "Verzögerung der spätesten",
+      delay: "Verzögerung, 95 %",
       over: "die letzten fünf Minuten",
     },
     delay: (halfMs, mostMs) => `die Hälfte unter ${zahl(Math.round(halfMs))} ms, 95 % unter ${zahl(Math.round(mostMs))} ms`,

@@ -167,7 +167,7 @@ export const en = {
       loss: "Loss",
       roundTrip: "Round trip",
       viewers: "Viewers",
-      delay: "Delay of the latest viewers",
+      delay: "Delay, 95 %",
       over: "the last five minutes",
     },
     delay: (halfMs: number, mostMs: number) =>
