@@ -122,6 +122,7 @@ export async function startServer(path, channels, place = here, flags = []) {
     },
     ftlPort: base + 2,
     rtmpPort: base + 3,
+    srtPort: base + 5,
     key: (name) => entries.filter((entry) => entry.name === name).map(({ id, secret }) => `${id}-${secret}`)[0],
     log: readLog,
     streams: async () => JSON.parse(await place.get(`${url}/streams`)).streams,
