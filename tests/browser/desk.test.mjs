@@ -106,6 +106,7 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
     await says(page, "1 viewer sees no picture: the browser cannot play AV1");
     const overWhep = await open(t, "/c/camera?signaling=whep", without(/AV1/i));
     await overWhep.locator('section[data-state="live"]').waitFor({ timeout: 15_000 });
+    await says(overWhep, "Your browser cannot play all of this stream");
     await says(page, "2 viewers see no picture: their browsers cannot play AV1");
     const nothing = await open(t, "/c/camera", without(/AV1|opus/i));
     await says(nothing, "This browser cannot play the stream");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { candidateAddresses, withRoundTripReports, withStereo } from "./sdp";
+import { candidateAddresses, refusedMedia, withRoundTripReports, withStereo } from "./sdp";
 
 const sdp = (...lines: string[]) => [...lines, ""].join("\r\n");
 
@@ -68,4 +68,11 @@ it("candidateAddresses names what a firewall would have to let through", () => {
   ].join("\r\n");
   expect(candidateAddresses(sdp)).toEqual(["203.0.113.5:20000", "[2001:db8::1]:20000"]);
   expect(candidateAddresses("")).toEqual([]);
+});
+
+describe("refusedMedia", () => {
+  it("names what has port zero", () => {
+    expect(refusedMedia("v=0\r\nm=video 0 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n")).toEqual(["video"]);
+    expect(refusedMedia("m=video 9 UDP/TLS/RTP/SAVPF 96\nm=audio 9 UDP/TLS/RTP/SAVPF 111\n")).toEqual([]);
+  });
 });

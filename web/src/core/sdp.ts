@@ -44,6 +44,11 @@ export function withRoundTripReports(sdp: string): string {
     .join("\r\n");
 }
 
+/** The media that an answer refuses (RFC 3264 section 6). */
+export function refusedMedia(sdp: string): string[] {
+  return [...sdp.matchAll(/^m=(\w+) 0 /gm)].flatMap(([, kind]) => kind ?? []);
+}
+
 /** Where a description says that its side can be reached, `203.0.113.5:20000`; names that mDNS hides are left out. */
 export function candidateAddresses(sdp: string): string[] {
   const found = new Set<string>();

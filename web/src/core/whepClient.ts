@@ -1,5 +1,6 @@
 import { NO_LAYERS } from "./layers";
 import type { StreamEntry } from "./messages";
+import { refusedMedia } from "./sdp";
 import { causeOf, causeOfStatus, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
 import type { Cause } from "./viewerState";
@@ -77,7 +78,7 @@ export class WhepClient implements SignalClient {
       const maxMs = playoutMaxMs(reply.headers.get("playout-delay"));
       if (maxMs !== null) this.#listener({ type: "playout", maxMs });
       await this.#peer.accept(answer);
-      this.#watchPresence();
+      this.#watchPresence(refusedMedia(answer));
     } catch (error) {
       this.#end({ code: "description", detail: String(error) });
     } finally {
@@ -100,13 +101,19 @@ export class WhepClient implements SignalClient {
   }
 
   /** WHEP itself is silent after the answer: the list of streams says the rest. */
-  #watchPresence(): void {
+  #watchPresence(refused: readonly string[]): void {
     let seen = false;
+    let told = false;
     if (this.#closed) return;
     this.#stopPresence = this.#presence((entry) => {
       if (this.#closed) return;
       if (entry) {
         seen = true;
+        // Refused although it is sent: this browser did not offer its codec.
+        if (!told && entry.tracks.some(({ kind }) => refused.includes(kind))) {
+          told = true;
+          this.#listener({ type: "notice", cause: { code: "codec" } });
+        }
         // Counts are looked at every few seconds only, and we are one of them.
         this.#listener({ type: "viewers", count: Math.max(1, entry.viewers) });
         this.#listener({ type: "state", state: entry.state, name: entry.name, layers: NO_LAYERS });
