@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
                     let total: usize = units.iter().map(|unit| unit.len()).sum();
                     assert!(total <= body.len() && units.iter().all(|unit| !unit.is_empty()));
                 }
-                Part::ParameterSets(sets) => assert!(sets.iter().all(|set| !set.is_empty())),
+                Part::Configuration(_, sets) => assert!(sets.iter().all(|set| !set.is_empty())),
                 Part::Aac(_, bytes) | Part::Opus(_, bytes) => assert!(bytes.len() < body.len()),
                 _ => {}
             }

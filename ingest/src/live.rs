@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use heliograph_audio::OpusFrame;
-use heliograph_media::{ClockRate, NtpTime};
+use heliograph_media::{ClockRate, Codec, NtpTime, PayloadType};
+use heliograph_relay::TrackDescription;
 use rand::RngExt as _;
 
 use crate::{
@@ -101,6 +103,16 @@ impl Live {
         outlet.picture(now, picture, &mut |datagram| {
             pictures.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
         });
+    }
+
+    /// How the pictures are coded that follow. The relay is told when that is new, before the first of them.
+    pub(crate) async fn configure_video(&mut self, codec: Codec, sets: Vec<Bytes>) {
+        if codec != self.outlet.codec() {
+            tracing::info!(%codec, "pictures are in another codec");
+            let video = TrackDescription::video(codec, PayloadType::H264);
+            self.seat.describe(vec![video, TrackDescription::opus(PayloadType::OPUS)]).await;
+        }
+        self.outlet.configure(codec, sets);
     }
 
     /// AudioSpecificConfig of the AAC that follows. Some encoders repeat it.
@@ -249,7 +261,12 @@ impl Live {
         let (video_width, video_height) =
             self.outlet.picture_size().unwrap_or((said.video_width, said.video_height));
         let metadata = PublicationMetadata {
-            video_codec: if self.has_video { "H264" } else { "" },
+            video_codec: match self.outlet.codec() {
+                _ if !self.has_video => "",
+                Codec::H265 => "H265",
+                Codec::Av1 => "AV1",
+                _ => "H264",
+            },
             audio_codec: self.audio_codec,
             video_width,
             video_height,

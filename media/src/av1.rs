@@ -1,6 +1,10 @@
 //! AV1 in RTP payloads (RTP Payload Format for AV1, version 1.0), as far as a relay needs to look.
 
+mod packetise;
+
 use crate::bits::BitReader;
+
+pub use packetise::{obu_type, obus, packetise};
 
 /// What one payload shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

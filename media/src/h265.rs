@@ -1,6 +1,10 @@
 //! H.265 in RTP payloads (RFC 7798, without decoding order numbers), as far as a relay needs to look.
 
+mod packetise;
+
 use crate::bits::BitReader;
+
+pub use packetise::packetise;
 
 /// What one payload shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +83,8 @@ pub fn probe(payload: &[u8]) -> Option<Probe> {
 }
 
 /// The type in a NAL unit's header; `None` when there is no whole header, or somebody marked the unit as broken.
-fn unit_type(unit: &[u8]) -> Option<u8> {
+#[must_use]
+pub fn unit_type(unit: &[u8]) -> Option<u8> {
     match unit {
         [first, _, ..] if first & 0x80 == 0 => Some(first >> 1 & 0x3f),
         _ => None,

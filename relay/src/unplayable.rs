@@ -51,7 +51,10 @@ pub(crate) struct GoesWithout {
 
 impl GoesWithout {
     pub(crate) fn new(stream: Arc<LiveStream>, kind: MediaKind) -> Self {
-        let track = Track::from(kind);
+        let track = match kind {
+            MediaKind::Video => Track::Video,
+            MediaKind::Audio => Track::Audio,
+        };
         stream.unplayable.without[track.index()].fetch_add(1, Ordering::Relaxed);
         Self { stream, track }
     }

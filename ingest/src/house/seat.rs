@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use heliograph_media::Bitrate;
-use heliograph_relay::{AllocateError, ChannelName, StreamRequest};
+use heliograph_relay::{AllocateError, ChannelName, StreamRequest, TrackDescription};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -122,6 +122,14 @@ impl Seat {
     /// Media of the publisher came at `at`. A session that was silent for long may be taken over.
     pub fn heard(&self, at: Instant) {
         self.handle.heard.set(at);
+    }
+
+    /// Tells the relay that other tracks come than were described, and waits until it knows.
+    pub async fn describe(&mut self, tracks: Vec<TrackDescription>) {
+        self.request.tracks = tracks;
+        self.relinking = None;
+        let relinked = self.guest.house.link(self.request.clone(), self.link.clone()).await;
+        self.on_relinked(relinked);
     }
 
     /// Sends one RTP or RTCP datagram to the relay. A full buffer loses it.

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use heliograph_media::{
-    ClockRate, NtpTime, PayloadType, Ssrc, WireSeq,
+    ClockRate, Codec, NtpTime, PayloadType, Ssrc, WireSeq, av1,
     h264::Packetiser,
+    h265,
     rtcp::{SenderInfo, write_sdes_cname, write_sender_report},
     rtp::{HEADER_LEN, write_rtp_header},
 };
@@ -57,7 +58,7 @@ pub struct Picture<'a> {
     pub show: Duration,
     /// The container says that a decoder can start here.
     pub key: bool,
-    /// NAL units without lengths or start codes.
+    /// NAL units without lengths or start codes; OBUs of AV1.
     pub units: &'a [&'a [u8]],
 }
 
@@ -78,15 +79,27 @@ impl Outlet {
         }
     }
 
-    /// Parameter sets that the container keeps apart from the pictures.
-    pub fn set_parameters(&mut self, sets: Vec<Bytes>) {
-        self.parameters.replace(sets);
+    /// How the pictures are coded that follow, and the parameter sets that the container keeps apart from them. Without it,
+    /// they are H.264.
+    pub fn configure(&mut self, codec: Codec, sets: Vec<Bytes>) {
+        if codec != self.parameters.codec() {
+            // Another source: what a decoder knows is of no use.
+            self.restart_video();
+        }
+        self.parameters.replace(codec, sets);
+    }
+
+    /// How the pictures are coded.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.parameters.codec()
     }
 
     /// Sends a picture: `send` gets each RTP and RTCP datagram.
     pub fn picture(&mut self, now: Instant, picture: Picture<'_>, send: &mut impl FnMut(&[u8])) {
         self.reordered |= picture.show < self.latest;
         self.latest = self.latest.max(picture.show);
+        let codec = self.parameters.codec();
         let units = self.parameters.complete(picture.units, picture.key);
         if units.is_empty() {
             return;
@@ -94,12 +107,15 @@ impl Outlet {
         let at = self.video.rate.ticks(picture.show);
         self.zero.get_or_insert(minus(self.wall_clock, picture.show));
         self.video.report(now, picture.show, self.zero, at, send);
-        for piece in Packetiser::FTL.packets(units) {
-            self.video.header(&mut self.datagram, piece.marker, at);
-            piece.write_to(&mut self.datagram);
-            self.video.count(&self.datagram);
-            send(&self.datagram);
-        }
+        let (video, datagram) = (&mut self.video, &mut self.datagram);
+        let one = |prefix: &[u8], body: &[u8], marker: bool| {
+            video.header(datagram, marker, at);
+            datagram.extend_from_slice(prefix);
+            datagram.extend_from_slice(body);
+            video.count(datagram);
+            send(datagram);
+        };
+        packetise(codec, &units, one);
     }
 
     /// Sends one Opus packet that is to be heard `at` samples (48 kHz) after the media clock's zero.
@@ -138,6 +154,19 @@ impl Outlet {
     #[must_use]
     pub fn picture_size(&self) -> Option<(u32, u32)> {
         self.parameters.picture_size()
+    }
+}
+
+/// The payloads of a picture: what goes in front, the bytes, and whether it is the last one.
+fn packetise(codec: Codec, units: &[&[u8]], mut each: impl FnMut(&[u8], &[u8], bool)) {
+    match codec {
+        Codec::H265 => h265::packetise(units, MAX_PAYLOAD, each),
+        Codec::Av1 => av1::packetise(units, MAX_PAYLOAD, |payload, last| each(&[], payload, last)),
+        _ => {
+            for piece in Packetiser::new(MAX_PAYLOAD).packets(units.iter().copied()) {
+                each(piece.prefix.as_ref().map_or(&[], |prefix| &prefix[..]), piece.body, piece.marker);
+            }
+        }
     }
 }
 
@@ -208,6 +237,8 @@ fn fixed(time: Duration) -> u64 {
     (time.as_secs() << 32) | ((u64::from(time.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
+/// As FTL's clients have it.
+const MAX_PAYLOAD: usize = 1_380;
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Both tracks of a session have one name (RFC 3550 section 6.5.1); nobody but the relay reads it.
 const CNAME: &str = "heliograph";
@@ -280,7 +311,7 @@ mod tests {
     #[test]
     fn parameter_sets_go_before_every_keyframe_with_its_timestamp() {
         let mut sim = Sim::new();
-        sim.outlet.set_parameters([SPS, PPS].into_iter().map(Bytes::copy_from_slice).collect());
+        sim.outlet.configure(Codec::H264, [SPS, PPS].into_iter().map(Bytes::copy_from_slice).collect());
         sim.picture(1_000, true, &[&[0x09, 0xf0], &[0x06, 5, 1, 0x80], IDR]);
         let packets = sim.packets();
         assert_eq!(packets.iter().map(|packet| packet.3).collect::<Vec<_>>(), [0x67, 0x68, 0x65]);
@@ -295,6 +326,32 @@ mod tests {
         sim.picture(1_066, false, &[&[0x09, 0xf0]]);
         assert_eq!(sim.packets(), []);
         assert_eq!(NalType::of_header(0x09), NalType::AUD);
+    }
+
+    #[test]
+    fn other_codecs_have_their_own_sets_and_packets() {
+        let bytes =
+            |sets: &[&'static [u8]]| sets.iter().map(|set| Bytes::from_static(set)).collect::<Vec<_>>();
+        let mut sim = Sim::new();
+        sim.picture(0, true, &[IDR]);
+        sim.sent.clear();
+        sim.outlet.configure(Codec::H265, bytes(&[&[0x40, 1, 1], &[0x42, 1, 1], &[0x44, 1, 1]]));
+        let large = [&[0x26, 1][..], &[7; 1_400]].concat();
+        // A delimiter, and a picture in two fragments.
+        sim.picture(1_000, true, &[&[0x46, 1, 0x50], &large]);
+        assert_eq!(sim.reports().len(), 1, "a new source");
+        let packets = sim.packets();
+        assert_eq!(packets.iter().map(|packet| packet.3).collect::<Vec<_>>(), [0x40, 0x42, 0x44, 0x62, 0x62]);
+        assert_eq!(packets.iter().filter(|packet| packet.0).count(), 1);
+        sim.outlet.configure(Codec::Av1, bytes(&[&[0x0a, 1, 7]]));
+        sim.picture(2_000, true, &[&[0x12, 0], &[0x32, 1, 9]]);
+        // The sequence header, which begins a new sequence, and the frame.
+        assert_eq!(
+            sim.packets().iter().map(|packet| (packet.0, packet.3)).collect::<Vec<_>>(),
+            [(true, 0x08)]
+        );
+        sim.picture(2_040, false, &[&[0x12, 0], &[0x32, 1, 9]]);
+        assert_eq!(sim.packets().len(), 1);
     }
 
     #[test]

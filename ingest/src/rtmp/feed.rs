@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use heliograph_media::TimestampUnwrapper;
+use heliograph_media::{Codec, TimestampUnwrapper, av1};
 
 use super::{
-    flv::{Audio, AudioCodec, AvcConfiguration, Video, VideoCodec, nal_units},
+    flv::{
+        Audio, AudioCodec, AvcConfiguration, FourCc, HvcConfiguration, TagError, Video, VideoCodec, nal_units,
+    },
     protocol::{Tag, TagKind},
 };
 
@@ -16,7 +18,8 @@ pub struct Feed {
     times: TimestampUnwrapper,
     /// The last time of each track, milliseconds.
     last: [Option<u64>; 2],
-    length_size: Option<usize>,
+    /// How the pictures are coded, and the bytes of the length in front of each NAL unit.
+    video: Option<(Codec, usize)>,
     aac: bool,
     broken: u64,
     /// Tracks besides the first that were named already, one bit each.
@@ -26,15 +29,15 @@ pub struct Feed {
 /// Something in a tag. Times are of the session's media clock, which both tracks share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part<'a> {
-    /// Parameter sets of the H.264 pictures that follow.
-    ParameterSets(Vec<Bytes>),
-    /// One H.264 picture.
+    /// How the pictures are coded that follow, and their parameter sets (for AV1 its sequence header).
+    Configuration(Codec, Vec<Bytes>),
+    /// One picture.
     Picture {
         /// When it is to be shown.
         show: Duration,
         /// A decoder can start here.
         key: bool,
-        /// NAL units.
+        /// NAL units, or OBUs.
         units: Vec<&'a [u8]>,
     },
     /// AudioSpecificConfig of the AAC that follows.
@@ -55,7 +58,7 @@ pub enum Part<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {
     /// Pictures in this codec.
-    #[error("viewers get H.264 only, and this is {0}; choose an H.264 encoder")]
+    #[error("pictures must be H.264, H.265 or AV1, and this is {0}; choose an H.264 encoder")]
     Video(VideoCodec),
     /// Sound in this codec.
     #[error("sound must be AAC or Opus, and this is {0}")]
@@ -88,15 +91,23 @@ impl Feed {
 
     fn video<'a>(&mut self, millis: u64, body: &'a [u8], parts: &mut Vec<Part<'a>>) {
         match Video::parse(body) {
-            Ok(Video::Configuration(VideoCodec::Avc, record)) => match AvcConfiguration::parse(record) {
-                Ok(configuration) => {
-                    self.length_size = Some(configuration.length_size);
-                    parts.push(Part::ParameterSets(configuration.parameter_sets));
+            Ok(Video::Configuration(codec, record)) => match configuration(codec, record) {
+                Some(Ok(Configuration { codec, length_size, sets })) => {
+                    self.video = Some((codec, length_size));
+                    parts.push(Part::Configuration(codec, sets));
                 }
-                Err(_) => self.broken += 1,
+                Some(Err(_)) => self.broken += 1,
+                None => parts.push(Part::Unsupported(Unsupported::Video(codec))),
             },
-            Ok(Video::Picture { codec: VideoCodec::Avc, key, composition, body }) => {
-                let units = self.length_size.and_then(|size| nal_units(body, size).ok());
+            Ok(Video::Picture { codec, key, composition, body }) => {
+                let Some(carried) = carried(codec) else {
+                    return parts.push(Part::Unsupported(Unsupported::Video(codec)));
+                };
+                let units =
+                    self.video.filter(|(known, _)| *known == carried).and_then(|(_, size)| match carried {
+                        Codec::Av1 => av1::obus(body),
+                        _ => nal_units(body, size).ok(),
+                    });
                 let show = millis.checked_add_signed(composition.into());
                 match (units, show) {
                     (Some(units), Some(show)) => {
@@ -104,9 +115,6 @@ impl Feed {
                     }
                     _ => self.broken += 1,
                 }
-            }
-            Ok(Video::Configuration(codec, _) | Video::Picture { codec, .. }) => {
-                parts.push(Part::Unsupported(Unsupported::Video(codec)));
             }
             Ok(Video::OtherTrack(number)) => self.other(TagKind::Video, number, parts),
             Ok(Video::Nothing) => {}
@@ -143,6 +151,41 @@ impl Feed {
     }
 }
 
+/// The codecs that reach viewers.
+fn carried(codec: VideoCodec) -> Option<Codec> {
+    match codec {
+        VideoCodec::Avc => Some(Codec::H264),
+        VideoCodec::FourCc(FourCc(letters)) if letters == *b"hvc1" => Some(Codec::H265),
+        VideoCodec::FourCc(FourCc(letters)) if letters == *b"av01" => Some(Codec::Av1),
+        _ => None,
+    }
+}
+
+/// What a sequence header says.
+struct Configuration {
+    codec: Codec,
+    /// Bytes of the length in front of each NAL unit.
+    length_size: usize,
+    sets: Vec<Bytes>,
+}
+
+/// `None` for what does not reach viewers.
+fn configuration(codec: VideoCodec, record: &[u8]) -> Option<Result<Configuration, TagError>> {
+    let codec = carried(codec)?;
+    let with = |(length_size, sets)| Configuration { codec, length_size, sets };
+    let read = match codec {
+        Codec::H265 => HvcConfiguration::parse(record).map(|it| (it.length_size, it.parameter_sets)),
+        // Four bytes that the sequence header says as well, then OBUs (AV1 in ISOBMFF section 2.3).
+        Codec::Av1 => record
+            .get(4..)
+            .and_then(av1::obus)
+            .ok_or(TagError::Truncated)
+            .map(|obus| (0, obus.into_iter().map(Bytes::copy_from_slice).collect())),
+        _ => AvcConfiguration::parse(record).map(|it| (it.length_size, it.parameter_sets)),
+    };
+    Some(read.map(with))
+}
+
 /// Tracks may lie a little apart, and some encoders correct themselves.
 const BACK_MS: u64 = 1_000;
 /// A picture that stands still for so long is a new one.
@@ -174,7 +217,7 @@ mod tests {
         assert_eq!(feed.parts(&video(0, picture)), [], "nothing can be read before the configuration");
         assert_eq!(feed.broken(), 1);
         let sets = vec![Bytes::from_static(&[0x67, 1]), Bytes::from_static(&[0x68, 2])];
-        assert_eq!(feed.parts(&video(0, CONFIGURATION)), [Part::ParameterSets(sets)]);
+        assert_eq!(feed.parts(&video(0, CONFIGURATION)), [Part::Configuration(Codec::H264, sets)]);
         let epoch = 1 << 32;
         let units = vec![&[0x65, 0x88][..]];
         assert_eq!(
@@ -208,14 +251,36 @@ mod tests {
     }
 
     #[test]
+    fn enhanced_codecs() {
+        let mut feed = Feed::default();
+        let record = [&b"\x90hvc1\x01"[..], &[0; 20], &[3, 1, 0xa1, 0, 1, 0, 2, 0x42, 1]].concat();
+        let sets = vec![Bytes::from_static(&[0x42, 1])];
+        assert_eq!(feed.parts(&video(0, &record)), [Part::Configuration(Codec::H265, sets)]);
+        let picture = b"\x91hvc1\0\0\x21\0\0\0\x03\x26\x01\x07";
+        let show = Duration::from_millis((1 << 32) + 43);
+        let units = vec![&[0x26, 1, 7][..]];
+        assert_eq!(feed.parts(&video(10, picture)), [Part::Picture { show, key: true, units }]);
+        let sequence = b"\x0a\x02\x07\x08";
+        let picture = [&b"\xa1av01\x12\0"[..], &[0x32, 1, 9]].concat();
+        assert_eq!(feed.parts(&video(20, &picture)), [], "of another codec than was said");
+        assert_eq!(feed.broken(), 1);
+        let record = [&b"\x90av01\x81\x05\x0c\0"[..], sequence].concat();
+        let sets = vec![Bytes::from_static(sequence)];
+        assert_eq!(feed.parts(&video(20, &record)), [Part::Configuration(Codec::Av1, sets)]);
+        let units = vec![&[0x12, 0][..], &[0x32, 1, 9]];
+        let show = Duration::from_millis((1 << 32) + 20);
+        assert_eq!(feed.parts(&video(20, &picture)), [Part::Picture { show, key: false, units }]);
+    }
+
+    #[test]
     fn what_does_not_reach_viewers_is_named() {
         let mut feed = Feed::default();
         let words = |parts: Vec<Part<'_>>| match &parts[..] {
             [Part::Unsupported(what)] => what.to_string(),
             other => panic!("{other:?}"),
         };
-        assert!(words(feed.parts(&video(0, b"\x90hvc1\x01"))).contains("H.265"));
-        assert!(words(feed.parts(&video(0, b"\x91av01\x01"))).contains("AV1"));
+        assert!(words(feed.parts(&video(0, b"\x90vp09\x01"))).contains("VP9"));
+        assert!(words(feed.parts(&video(0, b"\x91vp08\x01"))).contains("VP8"));
         assert!(words(feed.parts(&video(0, &[0x12, 0]))).contains("FLV video codec 2"));
         assert!(words(feed.parts(&audio(0, &[0x2f, 0]))).contains("MP3"));
         let other = video(0, b"\x96\x03avc1\x02\xaa");

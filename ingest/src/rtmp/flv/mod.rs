@@ -3,10 +3,12 @@
 
 mod audio;
 mod avc;
+mod hvc;
 mod video;
 
 pub use audio::{Audio, AudioCodec};
 pub use avc::{AvcConfiguration, BadUnits, nal_units};
+pub use hvc::HvcConfiguration;
 pub use video::{Video, VideoCodec};
 
 /// Four letters that name a codec.

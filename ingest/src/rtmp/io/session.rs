@@ -110,7 +110,7 @@ impl Session {
                     }
                 }
                 Step::Check(key) => self.check(&key),
-                Step::Media(tag) => self.on_tag(&tag),
+                Step::Media(tag) => self.on_tag(&tag).await,
                 Step::Metadata(metadata) => self.on_metadata(metadata),
                 Step::Ended(reason) => self.on_ended(reason),
                 Step::Close => return ControlFlow::Break(()),
@@ -150,7 +150,7 @@ impl Session {
         }
     }
 
-    fn on_tag(&mut self, tag: &Tag) {
+    async fn on_tag(&mut self, tag: &Tag) {
         let Some(Publishing { live, feed, .. }) = &mut self.live else { return };
         let now = Instant::now();
         live.heard(now, tag.body.len());
@@ -160,6 +160,7 @@ impl Session {
                     tracing::warn!(%what, "publisher cannot be shown");
                     return self.protocol.close(EndReason::UnsupportedMedia, &what.to_string());
                 }
+                Part::Configuration(codec, sets) => live.configure_video(codec, sets).await,
                 part => on_part(live, now, part),
             }
         }
@@ -212,7 +213,6 @@ impl Session {
 
 fn on_part(live: &mut Live, now: Instant, part: Part<'_>) {
     match part {
-        Part::ParameterSets(sets) => live.outlet.set_parameters(sets),
         Part::Picture { show, key, units } => live.picture(now, Picture { show, key, units: &units }),
         Part::AacConfiguration(configuration) => live.aac_configuration(configuration),
         Part::Aac(at, frame) => live.aac(at, frame),
@@ -222,7 +222,8 @@ fn on_part(live: &mut Live, now: Instant, part: Part<'_>) {
         Part::OtherTrack(kind, number) => {
             tracing::info!(?kind, number, "another track is not relayed: viewers get track 0");
         }
-        Part::Unsupported(_) => {}
+        // Done before.
+        Part::Configuration(..) | Part::Unsupported(_) => {}
     }
 }
 

@@ -451,6 +451,6 @@ const STREAM_BEGIN: u16 = 0;
 const PING_REQUEST: u16 = 6;
 const PING_RESPONSE: u16 = 7;
 /// Codecs that reach viewers.
-const FOURCCS: [&str; 3] = ["avc1", "mp4a", "Opus"];
+const FOURCCS: [&str; 5] = ["avc1", "hvc1", "av01", "mp4a", "Opus"];
 /// Multitrack and modifiers are understood (Enhanced RTMP v2, `capsEx`: 0x02 and 0x04).
 const CAPABILITIES: f64 = 6.0;

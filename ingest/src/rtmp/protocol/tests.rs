@@ -244,7 +244,8 @@ fn enhanced_encoders_hear_what_is_understood() {
         if message.kind == MessageType::COMMAND {
             let result = Command::read(&message.body).unwrap();
             let list = result.arguments[1].get("fourCcList").unwrap();
-            assert_eq!(list, &Value::Array(vec!["avc1".into(), "mp4a".into(), "Opus".into()]));
+            let all = ["avc1", "hvc1", "av01", "mp4a", "Opus"].map(Value::from);
+            assert_eq!(list, &Value::Array(all.into()));
             return;
         }
     }

@@ -1,0 +1,59 @@
+// H.265 and AV1 over Enhanced RTMP: what browsers decode moves, the others are told.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { launch, visit } from "./browser.mjs";
+import { encode, publishEnhanced } from "./enhanced-rtmp.mjs";
+import { programs, startServer } from "./processes.mjs";
+
+describe("Enhanced RTMP", { timeout: 150_000 }, () => {
+  let browser;
+  let server;
+  before(async () => {
+    server = await startServer(programs().server, ["den"]);
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    if (!server) return;
+    const outcome = await server.stop();
+    assert.equal(outcome.code, 0, `the server ended with ${JSON.stringify(outcome)}`);
+  });
+
+  const track = async (codec) => {
+    for (let tries = 0; tries < 100; tries += 1) {
+      const found = (await server.streams()).flatMap(({ tracks }) => tracks).find((one) => one.codec === codec && one.width);
+      if (found) return found;
+      await new Promise((done) => setTimeout(done, 100));
+    }
+    throw new Error(`no ${codec}: ${JSON.stringify(await server.streams())}`);
+  };
+
+  test("AV1 moves in Chromium", async () => {
+    const publisher = await publishEnhanced(server.rtmpPort, server.key("den"), encode("av1"));
+    try {
+      const { width, height } = await track("av1");
+      assert.deepEqual([width, height], [640, 360]);
+      const seen = await visit(browser, `${server.url}/c/den`, { seconds: 4 });
+      assert.ok(seen.frames.length > 50, `${seen.frames.length} pictures`);
+      assert.deepEqual(seen.size, [640, 360]);
+      const { framesDecoded, packetsLost, freezeCount } = seen.inbound.video;
+      assert.ok(framesDecoded > 50 && packetsLost === 0, JSON.stringify({ framesDecoded, packetsLost, freezeCount }));
+      assert.equal(publisher.problem(), null);
+    } finally {
+      publisher.stop();
+    }
+  });
+
+  test("H.265 is passed on as what it is, also after AV1 on the same channel", async () => {
+    const publisher = await publishEnhanced(server.rtmpPort, server.key("den"), encode("h265"));
+    try {
+      const { width, height, keyframe_interval_ms: interval } = await track("h265");
+      assert.deepEqual([width, height], [640, 360]);
+      assert.ok(interval === null || interval > 500, `${interval}`);
+      assert.equal(publisher.problem(), null);
+    } finally {
+      publisher.stop();
+    }
+  });
+});
