@@ -57,7 +57,8 @@ pub(crate) fn parse(message: &[u8]) -> Result<Inbound, String> {
             Err(error) => Err(format!("the playout delay is not understood: {error}")),
         },
         "layer" => match serde_json::from_value::<Option<String>>(data) {
-            Ok(layer) => Ok(Inbound::Layer(layer)),
+            // No stream has a name that is longer.
+            Ok(layer) => Ok(Inbound::Layer(layer.filter(|rid| rid.len() <= MAX_RID))),
             Err(error) => Err(format!("the layer is not understood: {error}")),
         },
         "clock" => match serde_json::from_value(data) {
@@ -77,6 +78,9 @@ pub(crate) fn parse(message: &[u8]) -> Result<Inbound, String> {
 
 /// Nobody watches live a minute later.
 const MOST_DELAY_MS: u32 = 60_000;
+
+/// Longest name of a layer, in bytes; the relay takes no longer ones.
+const MAX_RID: usize = 32;
 
 /// How many messages a viewer may send: a burst of candidates, then a trickle. Whoever says more wants to keep us
 /// busy.

@@ -12,7 +12,7 @@ use std::{
 use crate::Track;
 
 /// A layer of which nothing came for so long while others went on is not there any more.
-const STOPPED: Duration = Duration::from_secs(2);
+const STOPPED: Duration = Duration::from_secs(1);
 
 /// Width and height in pixels.
 type Size = (u32, u32);
@@ -24,11 +24,15 @@ pub(super) struct Layers {
     flowing: Arc<[Track]>,
     /// Those whose pictures have been seen, best first.
     all: Vec<Track>,
+    /// When the newest packet of any of them came.
+    newest: Option<Instant>,
+    /// When the stream went on after a silence of all of them: they do not come back in the same instant.
+    resumed: Option<Instant>,
 }
 
 impl Default for Layers {
     fn default() -> Self {
-        Self { flowing: Arc::new([Track::Video]), all: Vec::new() }
+        Self { flowing: Arc::new([Track::Video]), all: Vec::new(), newest: None, resumed: None }
     }
 }
 
@@ -49,7 +53,18 @@ impl Layers {
         let newest = ranked.iter().map(|(_, heard, _)| *heard).max()?;
         // While nothing comes at all, the stream is away and every layer waits.
         let newest = newest.min(now);
-        let flows = |heard: Instant| newest.saturating_duration_since(heard) < STOPPED;
+        if self
+            .newest
+            .replace(newest)
+            .is_some_and(|before| newest.saturating_duration_since(before) >= STOPPED / 2)
+        {
+            self.resumed = Some(newest);
+        }
+        let resumed = self.resumed;
+        let flows = |heard: Instant| {
+            let heard = resumed.map_or(heard, |resumed| heard.max(resumed));
+            newest.saturating_duration_since(heard) < STOPPED
+        };
         let flowing = || ranked.iter().filter(|(_, heard, _)| flows(*heard)).map(|(.., track)| *track);
         if flowing().eq(self.flowing.iter().copied()) {
             return None;
@@ -95,10 +110,17 @@ mod tests {
         assert_eq!(layers.rank(at(20), three(10, 20)).as_deref(), Some(&best_first[..]));
         assert_eq!(layers.rank(at(30), three(30, 20)), None);
         // The largest one stops, and comes again.
-        assert_eq!(layers.rank(at(2_020), three(2_020, 20)).as_deref(), Some(&best_first[1..]));
+        for time in [300, 600, 900] {
+            assert_eq!(layers.rank(at(time), three(time, 20)), None);
+        }
+        assert_eq!(layers.rank(at(1_020), three(1_020, 20)).as_deref(), Some(&best_first[1..]));
         assert_eq!((layers.best(), layers.all()), (Track::SecondLayer, &best_first[..]));
-        assert_eq!(layers.rank(at(2_030), three(2_020, 2_030)).as_deref(), Some(&best_first[..]));
-        // All stop.
-        assert_eq!(layers.rank(at(9_000), three(2_020, 2_030)), None);
+        assert_eq!(layers.rank(at(1_030), three(1_020, 1_030)).as_deref(), Some(&best_first[..]));
+        // All stop, and go on one after the other; then the largest does not.
+        assert_eq!(layers.rank(at(9_000), three(1_020, 1_030)), None);
+        assert_eq!(layers.rank(at(9_100), three(9_100, 1_030)), None);
+        assert_eq!(layers.rank(at(9_500), three(9_500, 1_030)), None);
+        assert_eq!(layers.rank(at(9_900), three(9_900, 1_030)), None);
+        assert_eq!(layers.rank(at(10_200), three(10_200, 1_030)).as_deref(), Some(&best_first[1..]));
     }
 }
