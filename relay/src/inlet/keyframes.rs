@@ -50,6 +50,17 @@ impl KeyframeRequests {
         ask
     }
 
+    /// The same for a publisher of several layers: such ones come over WebRTC and answer, be it late over a long line.
+    pub(super) fn wish_of_layer(&mut self, now: Instant) -> bool {
+        self.tick(now);
+        let just_came = self.newest.is_some_and(|at| now.saturating_duration_since(at) < Self::ANSWER / 5);
+        let ask = self.in_flight.is_none() && !just_came;
+        if ask {
+            self.in_flight = Some(now);
+        }
+        ask
+    }
+
     /// A keyframe came.
     pub(super) fn keyframe(&mut self, now: Instant) {
         self.tick(now);
@@ -96,6 +107,18 @@ mod tests {
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_layer_is_asked_again_however_late_the_answer_is() {
+        let start = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        assert!(requests.wish_of_layer(start));
+        assert!(!requests.wish_of_layer(start + ms(400)));
+        assert!(requests.wish_of_layer(start + ms(600)));
+        requests.keyframe(start + ms(700));
+        assert!(!requests.wish_of_layer(start + ms(750)), "it just came");
+        assert!(requests.wish_of_layer(start + ms(900)));
     }
 
     #[test]

@@ -209,9 +209,12 @@ impl Inlet {
 
     /// Somebody wants a keyframe of the picture, or of one layer of it; the publisher is asked if that makes sense.
     pub(crate) fn request_keyframe(&mut self, now: Instant, track: Track) {
-        let Some(ssrc) = self.tracks[track.index()].as_ref().and_then(TrackInlet::ssrc) else { return };
+        let Some(inlet) = &self.tracks[track.index()] else { return };
+        let (Some(ssrc), is_layer) = (inlet.ssrc(), inlet.rid().is_some()) else { return };
         let Some(to) = self.rtcp_destination(track) else { return };
-        if self.keyframes[track.index()].wish(now) {
+        let keyframes = &mut self.keyframes[track.index()];
+        let ask = if is_layer { keyframes.wish_of_layer(now) } else { keyframes.wish(now) };
+        if ask {
             let mut packet = Vec::new();
             // A report in front, as RFC 3550 section 6.1 wants it: not every sender accepts less.
             rtcp::write_receiver_report(&mut packet, self.settings.ssrc, &[]);
