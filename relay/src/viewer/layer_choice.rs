@@ -126,7 +126,9 @@ impl LayerChoice {
         }
         self.bad_reports += 1;
         let trial_from = self.limited.and_then(|limited| limited.trial_from);
-        if self.bad_reports < 2 && report.fraction_lost < VERY_LOSSY && trial_from.is_none() {
+        // A queue that overflows is no accident.
+        let sure = report.fraction_lost >= VERY_LOSSY || (queue && report.fraction_lost >= LOSSY);
+        if self.bad_reports < 2 && !sure && trial_from.is_none() {
             return;
         }
         let Some(place) = layers.iter().position(|layer| *layer == current) else { return };
@@ -270,6 +272,11 @@ mod tests {
         assert_eq!(sim.run(5), []);
         sim.round_trip = Duration::from_millis(400);
         assert_eq!(sim.run(2), [(6, MIDDLE)]);
+        // Losses on top of it are sure at once.
+        let mut sure = Sim::new(10_000);
+        sure.run(5);
+        (sure.round_trip, sure.line) = (Duration::from_millis(400), Bitrate::kbps(2_200));
+        assert_eq!(sure.run(1), [(5, MIDDLE)]);
         // It drains; a longer route is none for ever.
         sim.round_trip = Duration::from_millis(200);
         assert_eq!(sim.run(40), [(14, HIGH)]);

@@ -394,8 +394,11 @@ impl Player {
                                 lane.counters.resend_gone += 1;
                                 continue;
                             };
-                            let ring = stream.ring(video.sender.cursor().passage_of(out).track);
-                            if !still_wanted(now, ring, seq) {
+                            let track = video.sender.cursor().passage_of(out).track;
+                            // What came before another layer's keyframe is of no use to whoever has that, and a
+                            // viewer that was moved down has no room for it.
+                            if track != video.layers.current() || !still_wanted(now, stream.ring(track), seq)
+                            {
                                 lane.counters.resend_gone += 1;
                                 continue;
                             }
@@ -695,6 +698,9 @@ impl Video {
     ) {
         let Some((seq, out)) = self.sender.cursor().sent(out.wire()) else { return };
         let track = self.sender.cursor().passage_of(out).track;
+        if track != self.layers.current() {
+            return;
+        }
         let Some(packet) = stream.ring(track).get(seq) else { return };
         let put = match &mut self.rtx {
             Some(rtx) => rtx.send(packet, out, &self.sender, sealer, lane),
