@@ -56,7 +56,7 @@ describe("a streamer goes live from the desk", { timeout: 120_000 }, () => {
   /** What a viewer gets: moving pictures, sound. */
   const watch = async (what) => {
     const seen = await visit(cameras, `${server.url}/c/den`, {
-      seconds: 4,
+      seconds: 2,
       meanwhile: async (page) => {
         const look = () =>
           page.locator("video").evaluate((video) => {
@@ -72,7 +72,7 @@ describe("a streamer goes live from the desk", { timeout: 120_000 }, () => {
         assert.ok(changed > 20, `${what}: the picture stands still: ${changed} values changed`);
       },
     });
-    assert.ok(seen.frames.length > 40, `${what}: ${seen.frames.length} pictures`);
+    assert.ok(seen.frames.length > 20, `${what}: ${seen.frames.length} pictures`);
     assert.ok(seen.energy > 0.05, `${what}: no sound: ${seen.energy}`);
   };
 
