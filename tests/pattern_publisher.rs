@@ -11,7 +11,7 @@ use bytes::Bytes;
 use clap::Parser;
 use heliograph_ingest::ftl::client::{ClientSettings, FtlClient, StreamKey};
 use heliograph_tests::{
-    encoder::{self, AudioOutput, RawInput, RtmpPublisher, VideoPlan, due},
+    encoder::{self, AudioOutput, FfmpegPublisher, RawInput, VideoPlan, due},
     pattern::{self, Painter, SAMPLE_RATE, Stamp},
 };
 use tokio::{io::AsyncWriteExt as _, time::sleep_until};
@@ -31,11 +31,11 @@ struct Args {
     #[arg(long, default_value_t = 8084)]
     port: u16,
     /// Stream key
-    #[arg(long, required_unless_present = "rtmp")]
+    #[arg(long, required_unless_present = "through")]
     key: Option<String>,
-    /// Publish H.264 and AAC through ffmpeg to this RTMP address instead
+    /// Publish H.264 and AAC through ffmpeg to this RTMP or SRT address instead
     #[arg(long)]
-    rtmp: Option<String>,
+    through: Option<String>,
     /// Pixels across
     #[arg(long, default_value_t = 1280)]
     width: u32,
@@ -73,8 +73,8 @@ async fn main() -> anyhow::Result<()> {
         kbit: args.bitrate,
         profile: args.profile.clone(),
     };
-    if let Some(url) = &args.rtmp {
-        return publish_rtmp(&args, &plan, url).await;
+    if let Some(url) = &args.through {
+        return publish_through(&args, &plan, url).await;
     }
     let (mut raw_video, mut video) = encoder::video(&plan)?;
     let (mut raw_audio, mut audio) = encoder::audio()?;
@@ -126,8 +126,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Through ffmpeg, which sends as it sees fit.
-async fn publish_rtmp(args: &Args, plan: &VideoPlan, url: &str) -> anyhow::Result<()> {
-    let (mut raw_video, mut raw_audio, mut ffmpeg) = RtmpPublisher::start(plan, url).await?;
+async fn publish_through(args: &Args, plan: &VideoPlan, url: &str) -> anyhow::Result<()> {
+    let (mut raw_video, mut raw_audio, mut ffmpeg) = FfmpegPublisher::start(plan, url).await?;
     let begun = begin(args);
     let sound = async {
         for run in 0_u64.. {

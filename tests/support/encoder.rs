@@ -156,14 +156,16 @@ pub fn audio() -> anyhow::Result<(RawInput, AudioOutput)> {
     Ok((raw, AudioOutput(rtp)))
 }
 
-/// A foreign publisher for the same raw pictures and samples: one ffmpeg that sends H.264 and AAC to an RTMP address.
+/// A foreign publisher for the same raw pictures and samples: one ffmpeg that sends H.264 and AAC to an RTMP or SRT address.
 #[derive(Debug)]
-pub struct RtmpPublisher(Child);
+pub struct FfmpegPublisher(Child);
 
-impl RtmpPublisher {
+impl FfmpegPublisher {
     /// Starts it; samples go into the second end.
     pub async fn start(plan: &VideoPlan, url: &str) -> anyhow::Result<(RawInput, TcpStream, Self)> {
         let VideoPlan { width, height, fps, keyint, kbit, profile } = plan;
+        // As the document on publishing says.
+        let container = if url.starts_with("srt:") { "-f mpegts -pes_payload_size 0" } else { "-f flv" };
         // A process has one standard input, so samples come over a connection.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let mut command = Command::new("ffmpeg");
@@ -173,7 +175,7 @@ impl RtmpPublisher {
              -f rawvideo -pix_fmt yuv420p -s {width}x{height} -r {fps} -i pipe:0 \
              -map 1:v -c:v libx264 -preset ultrafast -tune zerolatency -profile:v {profile} -bf 0 -g {keyint} \
              -keyint_min {keyint} -sc_threshold 0 -b:v {kbit}k -maxrate {kbit}k -bufsize {}k \
-             -map 0:a -c:a aac -b:a 128k -flush_packets 1 -f flv",
+             -map 0:a -c:a aac -b:a 128k -flush_packets 1 {container}",
             listener.local_addr()?,
             kbit / 2
         );
