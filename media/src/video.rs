@@ -170,6 +170,8 @@ pub fn picture(codec: Codec, payload: &[u8]) -> Option<Picture> {
     let (format, (width, height)) = match codec {
         Codec::Opus => return None,
         Codec::H264 => {
+            // What stands before the damage in a damaged aggregate counts no more than the rest of it.
+            h264::probe(payload).ok()?;
             let sps = h264::Sps::parse(h264::sps_in(payload)?).ok()?;
             (VideoFormat::H264 { profile_level_id: sps.profile_level_id() }, (sps.width, sps.height))
         }
@@ -225,6 +227,20 @@ mod tests {
             assert_eq!(look(codec, &[]), Err(BadPayload(codec)));
             assert_eq!(VideoFormat::usual(codec).map(VideoFormat::codec), Some(codec));
         }
+    }
+
+    #[test]
+    fn a_damaged_aggregate_shows_nothing() {
+        // STAP-A: a parameter set, and the length of a unit that is not there.
+        let sps = "6764001fac2ca40140 16e9a8080801";
+        let length = hex(sps).len();
+        let whole = hex(&format!("58 {length:04x} {sps}"));
+        let expected = picture(Codec::H264, &hex(sps));
+        assert!(expected.is_some());
+        assert_eq!(picture(Codec::H264, &whole), expected);
+        let damaged = [&whole[..], &[0, 9, 0x68]].concat();
+        assert!(look(Codec::H264, &damaged).is_err());
+        assert_eq!(picture(Codec::H264, &damaged), None);
     }
 
     proptest! {
