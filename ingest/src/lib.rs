@@ -20,6 +20,7 @@ mod tcp;
 mod test_support;
 mod transcode;
 mod uplink;
+mod wait;
 pub mod whip;
 
 pub use live::BFrames;

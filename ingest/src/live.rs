@@ -16,6 +16,7 @@ use crate::{
     house::{Seat, SeatEvent},
     outlet::{OpusClock, Outlet, Pace, Picture, Waiting},
     transcode::AudioThread,
+    wait::sleep_until,
 };
 
 /// What becomes of publishers with B-frames. Browsers show a live stream's pictures as they come, so pictures in another
@@ -196,16 +197,10 @@ impl Live {
             }
         };
         let due = [&self.pictures, &self.sounds].into_iter().filter_map(Waiting::next).min();
-        let due = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due.into()).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
             event = self.seat.event() => LiveEvent::Seat(event),
             frame = sound => LiveEvent::Sound(frame),
-            () = due => LiveEvent::Due,
+            () = sleep_until(due) => LiveEvent::Due,
         }
     }
 

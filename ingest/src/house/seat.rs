@@ -23,7 +23,10 @@ use super::{
     channels::SessionHandle,
     link::{RelayLink, Remedy, Trouble},
 };
-use crate::auth::{EndReason, PublicationMetadata};
+use crate::{
+    auth::{EndReason, PublicationMetadata},
+    wait::finished,
+};
 
 /// The channel is held, and media may go to the relay. Dropping it gives the channel back
 /// ([`EndReason::ConnectionLost`]); its grace time begins then.
@@ -162,22 +165,13 @@ impl Seat {
         let stop = self.guest.house.stop().clone();
         loop {
             let Some(link) = &self.link else { return pending().await };
-            let relinked = async {
-                match &mut self.relinking {
-                    Some(running) => running.await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 () = stop.cancelled(), if !self.ended => {
                     self.ended = true;
                     return SeatEvent::End(EndReason::ServerShutdown);
                 }
                 Some(reason) = self.orders.recv() => return SeatEvent::End(reason),
-                relinked = relinked => {
-                    self.relinking = None;
-                    self.on_relinked(relinked);
-                }
+                relinked = finished(&mut self.relinking) => self.on_relinked(relinked),
                 _ = link.socket.readable() => return SeatEvent::Readable,
             }
         }

@@ -163,7 +163,7 @@ fn packetise(codec: Codec, units: &[&[u8]], mut each: impl FnMut(&[u8], &[u8], b
         Codec::H265 => h265::packetise(units, MAX_PAYLOAD, each),
         Codec::Av1 => av1::packetise(units, MAX_PAYLOAD, |payload, last| each(&[], payload, last)),
         _ => {
-            for piece in Packetiser::new(MAX_PAYLOAD).packets(units.iter().copied()) {
+            for piece in Packetiser::FTL.packets(units.iter().copied()) {
                 each(piece.prefix.as_ref().map_or(&[], |prefix| &prefix[..]), piece.body, piece.marker);
             }
         }
@@ -237,8 +237,8 @@ fn fixed(time: Duration) -> u64 {
     (time.as_secs() << 32) | ((u64::from(time.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
-/// As FTL's clients have it.
-const MAX_PAYLOAD: usize = 1_380;
+/// As FTL's clients have it, whatever the codec.
+const MAX_PAYLOAD: usize = Packetiser::FTL_PAYLOAD;
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Both tracks of a session have one name (RFC 3550 section 6.5.1); nobody but the relay reads it.
 const CNAME: &str = "heliograph";

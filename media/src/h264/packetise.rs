@@ -10,7 +10,9 @@ pub struct Packetiser {
 impl Packetiser {
     /// The sizes of the FTL clients: whole units up to 1380 bytes, fragments of 1378; the largest packet has
     /// 1392 bytes with its RTP header.
-    pub const FTL: Self = Self { max_payload: 1_380 };
+    pub const FTL: Self = Self::new(Self::FTL_PAYLOAD);
+    /// The longest payload of [`Self::FTL`], in bytes.
+    pub const FTL_PAYLOAD: usize = 1_380;
 
     /// No payload will be longer than `max_payload` bytes; at least 3, the size of a fragment of one byte.
     #[must_use]

@@ -29,6 +29,7 @@ use crate::{
     },
     house::{Guest, Place, Refusal, Seat, SeatEvent},
     tcp,
+    wait::{finished, sleep_until},
 };
 
 /// One control connection from its first byte to its end, with everything that belongs to it.
@@ -409,27 +410,12 @@ fn metadata(
     }
 }
 
-/// Waits for a future that may not be there; when it is done, it is not there any more.
-async fn finished<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
-    let Some(running) = future else { return pending().await };
-    let result = running.await;
-    *future = None;
-    result
-}
-
 /// Waits until one of the UDP sockets has something, or until the session must end.
 async fn media_work(media: Option<&mut Media>) -> SeatEvent {
     let Some(media) = media else { return pending().await };
     tokio::select! {
         _ = media.port.socket.readable() => SeatEvent::Readable,
         event = media.seat.event() => event,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => pending().await,
     }
 }
 

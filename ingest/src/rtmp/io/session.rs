@@ -28,6 +28,7 @@ use crate::{
         Feed, Part, StreamKey,
         protocol::{Metadata, Protocol, ProtocolSettings, Step, Tag, TagKind},
     },
+    wait::{finished, sleep_until},
 };
 
 /// One connection from its first byte to its end, with everything that belongs to it.
@@ -260,21 +261,6 @@ fn goodbye(reason: EndReason) -> &'static str {
 async fn live_event(live: Option<&mut Publishing>) -> LiveEvent {
     match live {
         Some(publishing) => publishing.live.event().await,
-        None => pending().await,
-    }
-}
-
-/// Waits for a future that may not be there; when it is done, it is not there any more.
-async fn finished<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
-    let Some(running) = future else { return pending().await };
-    let result = running.await;
-    *future = None;
-    result
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => pending().await,
     }
 }
