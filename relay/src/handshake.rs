@@ -2,8 +2,8 @@
 //! by everybody that worker serves.
 //!
 //! One or two threads own all handshakes. They make certificates, take datagrams from the workers, and give
-//! back datagrams and, in the end, keys. A session's state is freed after its first authentic SRTCP (then the
-//! viewer surely has our last flight) or ten seconds after the keys.
+//! back datagrams and, in the end, keys. A session's state is freed with the keys: the worker keeps our last flight
+//! for a viewer that did not get it.
 
 use std::{
     collections::HashMap,
@@ -32,8 +32,6 @@ use crate::{
 
 /// Datagrams of one viewer that may wait for their thread. A ClientHello in pieces needs four or five.
 const QUEUE: u8 = 16;
-/// How long state is kept after the keys for a viewer whose last flight was lost on the way.
-const LINGER: Duration = Duration::from_secs(10);
 /// After handshakes, this long after the last one, their memory is given back to the system.
 const QUIET: Duration = Duration::from_secs(2);
 /// How often the timers of open handshakes are looked at. They start at 100 ms.
@@ -42,10 +40,9 @@ const TIMERS_EVERY: Duration = Duration::from_millis(20);
 /// What became of a handshake.
 #[derive(Debug)]
 pub(crate) enum Outcome {
+    /// The datagrams that come with it are our last flight.
     Connected(SrtpKeys),
     Failed(CloseReason),
-    /// The connected peer said goodbye, or somebody who looks like it.
-    Alert,
 }
 
 /// A worker's end of one handshake. Dropping it frees the handshake's state.
@@ -169,9 +166,8 @@ struct Session {
     slot: u32,
     worker: Arc<WorkerPort>,
     endpoint: DtlsEndpoint,
-    /// When it is given up, or, connected, forgotten.
+    /// When it is given up.
     deadline: Instant,
-    connected: bool,
     over: bool,
 }
 
@@ -212,8 +208,7 @@ impl Thread {
                 match DtlsEndpoint::accept(&self.context, &identity, fingerprints) {
                     Ok(endpoint) => {
                         let deadline = Instant::now() + self.limit;
-                        let session =
-                            Session { id, slot, worker, endpoint, deadline, connected: false, over: false };
+                        let session = Session { id, slot, worker, endpoint, deadline, over: false };
                         self.sessions.insert(id, session);
                         self.untidy = true;
                     }
@@ -242,9 +237,7 @@ impl Thread {
     fn on_timers(&mut self, now: Instant) {
         self.sessions.retain(|_, session| {
             if now >= session.deadline {
-                if !session.connected {
-                    session.tell(Vec::new(), Some(Outcome::Failed(CloseReason::HandshakeTimeout)));
-                }
+                session.tell(Vec::new(), Some(Outcome::Failed(CloseReason::HandshakeTimeout)));
                 return false;
             }
             if session.endpoint.next_timeout().is_some_and(|left| left.is_zero()) {
@@ -265,26 +258,16 @@ impl Session {
         }
         let outcome = match self.endpoint.status() {
             DtlsStatus::Handshaking => None,
-            DtlsStatus::Connected(_) if self.connected => None,
-            DtlsStatus::Connected(keys) => {
-                self.connected = true;
-                self.deadline = Instant::now() + LINGER;
-                Some(Outcome::Connected(keys))
-            }
-            DtlsStatus::Failed(_) | DtlsStatus::AlertReceived if self.connected => {
-                self.over = true;
-                Some(Outcome::Alert)
-            }
+            DtlsStatus::Connected(keys) => Some(Outcome::Connected(keys)),
             DtlsStatus::Failed(error) => {
-                self.over = true;
                 Some(Outcome::Failed(CloseReason::HandshakeFailed(error.to_string())))
             }
             DtlsStatus::AlertReceived => {
-                self.over = true;
                 let words = "the viewer's browser refused the encrypted connection".to_owned();
                 Some(Outcome::Failed(CloseReason::HandshakeFailed(words)))
             }
         };
+        self.over = outcome.is_some();
         self.tell(datagrams, outcome);
     }
 

@@ -234,6 +234,7 @@ impl Relay {
             runs: true,
             stage: Stage::Signaling { early: Vec::new() },
             handshake: None,
+            last_flight: None,
             mailbox: Arc::clone(&mailbox),
             waiting: Some(waiting),
             seat,

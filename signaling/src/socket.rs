@@ -47,13 +47,13 @@ const CROWD_LIMIT: Duration = Duration::from_secs(20);
 const CROWD_PAUSE_MS: std::ops::Range<u64> = 200..1000;
 
 /// Runs until the viewer or we have had enough.
-pub(crate) async fn run(
+pub(crate) fn run(
     app: Arc<App>,
     socket: WebSocket,
     client: Client,
     target: Target,
     admitted: Admitted,
-) {
+) -> impl Future<Output = ()> + Send {
     static SESSIONS: AtomicU64 = AtomicU64::new(1);
     let session = SESSIONS.fetch_add(1, Ordering::Relaxed);
     let span = match &target {
@@ -61,9 +61,11 @@ pub(crate) async fn run(
         Target::Channel(channel) => info_span!("viewer", session, %channel),
     };
     let began = Instant::now();
-    async {
+    // Boxed: what a future takes over it has room for twice.
+    let session = Box::new(Session::new(app, socket, client, target, admitted));
+    async move {
         info!(remote = %client.ip, "socket opened");
-        let end = Session::new(app, socket, client, target, admitted).live().await;
+        let end = session.live().await;
         let why = match &end {
             End::Say(goodbye) => goodbye.code,
             End::Gone(why) => why,
@@ -71,7 +73,6 @@ pub(crate) async fn run(
         info!(why, seconds = began.elapsed().as_secs(), "socket closed");
     }
     .instrument(span)
-    .await;
 }
 
 struct Session {
@@ -142,7 +143,7 @@ impl Session {
         }
     }
 
-    async fn live(mut self) -> End {
+    async fn live(mut self: Box<Self>) -> End {
         let Err(end) = self.drive().await;
         if let Some(mut watching) = self.watching.take() {
             watching.viewer.close(match &end {
@@ -153,19 +154,20 @@ impl Session {
             });
         }
         if let End::Say(goodbye) = &end {
-            self.wire.close(goodbye).await;
+            Box::pin(self.wire.close(goodbye)).await;
         }
         end
     }
 
+    /// What rarely happens is boxed, so that the room for it is not kept while nothing does.
     async fn drive(&mut self) -> Result<std::convert::Infallible, End> {
-        self.look().await?;
+        Box::pin(self.look()).await?;
         loop {
             match self.wake().await {
-                Wake::Frame(frame) => self.on_frame(frame?).await?,
-                Wake::Viewer(event) => self.on_viewer(event).await?,
-                Wake::Listing => self.on_listing().await?,
-                Wake::Clock => self.on_clock().await?,
+                Wake::Frame(frame) => Box::pin(self.on_frame(frame?)).await?,
+                Wake::Viewer(event) => Box::pin(self.on_viewer(event)).await?,
+                Wake::Listing => Box::pin(self.on_listing()).await?,
+                Wake::Clock => Box::pin(self.on_clock()).await?,
                 Wake::Shutdown => return Err(End::Say(shutdown())),
             }
         }

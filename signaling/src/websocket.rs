@@ -19,8 +19,9 @@ use crate::{
     socket,
 };
 
-/// Read and write buffers of a socket. The library's default of 128 KiB each would be most of a viewer's memory.
-const BUFFER: usize = 4 * 1024;
+/// Read and write buffers of a socket. The library's default of 128 KiB each would be most of a viewer's memory. Longer
+/// messages, of which there is one of some kilobytes, are read and written in pieces.
+const BUFFER: usize = 1024;
 /// Most that waits to be written to one socket: a long offer, and small messages around it.
 const MAX_UNSENT: usize = 2 * MAX_BODY;
 

@@ -17,7 +17,10 @@ const QUEUE: usize = 2;
 
 /// The sessions that live. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct WhepSessions(Arc<DashMap<SessionId, mpsc::Sender<Command>>>);
+pub(crate) struct WhepSessions(Arc<DashMap<SessionId, Requests>>);
+
+/// Boxed, because a queue has room for 32 of them from the beginning, and most sessions never get one.
+type Requests = mpsc::Sender<Box<Command>>;
 
 /// What makes a session's address unguessable: 128 random bits. Whoever knows them may end the session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,18 +92,19 @@ impl WhepSessions {
         fragment: String,
     ) -> Option<Result<Patched, Refusal>> {
         let (reply, answer) = oneshot::channel();
-        self.sender(id)?.send(Command::Patch { condition, fragment, reply }).await.ok()?;
+        let patch = Command::Patch { condition, fragment, reply };
+        self.sender(id)?.send(Box::new(patch)).await.ok()?;
         answer.await.ok()
     }
 
     /// Ends a session; `None` when there is no such session.
     pub(crate) async fn end(&self, id: SessionId) -> Option<()> {
         let (reply, answer) = oneshot::channel();
-        self.sender(id)?.send(Command::End { reply }).await.ok()?;
+        self.sender(id)?.send(Box::new(Command::End { reply })).await.ok()?;
         answer.await.ok()
     }
 
-    fn sender(&self, id: SessionId) -> Option<mpsc::Sender<Command>> {
+    fn sender(&self, id: SessionId) -> Option<Requests> {
         self.0.get(&id).map(|sender| sender.clone())
     }
 
@@ -112,7 +116,7 @@ impl WhepSessions {
 
 struct Session {
     viewer: Box<dyn Viewer>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Box<Command>>,
     tag: String,
     /// The viewer's ICE name: another one in a fragment restarts ICE.
     ufrag: Option<String>,
@@ -123,7 +127,7 @@ impl Session {
     async fn live(mut self) -> &'static str {
         loop {
             tokio::select! {
-                command = self.commands.recv() => match command {
+                command = self.commands.recv() => match command.map(|command| *command) {
                     Some(Command::Patch { condition, fragment, reply }) => {
                         // Whoever asked may be gone by now.
                         let _ = reply.send(self.patch(&condition, &fragment));

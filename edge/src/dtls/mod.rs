@@ -5,6 +5,7 @@ mod datagrams;
 mod endpoint;
 mod fingerprint;
 mod identity;
+mod last_flight;
 mod sys;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ pub use context::DtlsContext;
 pub use endpoint::{DtlsEndpoint, DtlsStatus};
 pub use fingerprint::{Fingerprint, FingerprintError, FingerprintHash};
 pub use identity::Identity;
+pub use last_flight::LastFlight;
 
 use crate::srtp::SrtpError;
 

@@ -1,5 +1,6 @@
 //! The decisions: who is answered, what moves.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
@@ -36,18 +37,25 @@ const MAX_PATHS: usize = 16;
 pub struct IceLite {
     local: Local,
     /// Credentials before a restart, answered until the first check under the new ones.
-    previous: Option<Local>,
+    previous: Option<Box<Local>>,
     seen: SeenTransactions,
     /// Oldest check first.
     validated: Vec<Path>,
     selected: Option<Selected>,
 }
 
-#[derive(Debug)]
 struct Local {
-    ufrag: String,
-    key: hmac::Key,
-    remote_ufrag: Option<String>,
+    ufrag: Box<str>,
+    /// Not as a key, which weighs more than a kilobyte: checks come every few seconds.
+    pwd: Box<str>,
+    remote_ufrag: Option<Box<str>>,
+}
+
+/// Without the password.
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("ufrag", &self.ufrag).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -78,14 +86,14 @@ impl IceLite {
     /// The peer's fragment, from its SDP. Checks under another name are dropped from now on. Its password is
     /// never needed: we send no checks.
     pub fn set_remote(&mut self, ufrag: &str) {
-        self.local.remote_ufrag = Some(ufrag.to_owned());
+        self.local.remote_ufrag = Some(ufrag.into());
     }
 
     /// ICE restart: checks under `local` count; those under the old credentials are answered until the first
     /// new one. The stream stays on its path until the peer nominates again.
     pub fn restart(&mut self, local: &IceCredentials, remote_ufrag: &str) {
-        let old = std::mem::replace(&mut self.local, Local::new(local, Some(remote_ufrag.to_owned())));
-        self.previous = Some(old);
+        let old = std::mem::replace(&mut self.local, Local::new(local, Some(remote_ufrag.into())));
+        self.previous = Some(Box::new(old));
         if let Some(selected) = &mut self.selected {
             selected.nominated = None;
         }
@@ -107,25 +115,26 @@ impl IceLite {
         };
         let (credentials, current) = if self.local.is_named(&check.username) {
             (&self.local, true)
-        } else if let Some(previous) = self.previous.as_ref().filter(|old| old.is_named(&check.username)) {
+        } else if let Some(previous) = self.previous.as_deref().filter(|old| old.is_named(&check.username)) {
             (previous, false)
         } else {
             return CheckOutcome::Dropped("unknown user name");
         };
-        if !check.is_authentic(datagram, &credentials.key) {
+        let key = credentials.key();
+        if !check.is_authentic(datagram, &key) {
             return CheckOutcome::Dropped("wrong MESSAGE-INTEGRITY");
         }
 
         let nothing_moves = CheckOutcome::Answered { fresh: false, selected_changed: false };
         if !check.unknown.is_empty() {
-            stun::write_unknown_attributes(&check, &credentials.key, out);
+            stun::write_unknown_attributes(&check, &key, out);
             return nothing_moves;
         }
         if check.controlled {
-            stun::write_role_conflict(&check, &credentials.key, out);
+            stun::write_role_conflict(&check, &key, out);
             return nothing_moves;
         }
-        stun::write_success(&check, path, &credentials.key, out);
+        stun::write_success(&check, path, &key, out);
         if !self.seen.note(now, check.transaction) {
             return nothing_moves;
         }
@@ -186,6 +195,8 @@ impl IceLite {
             let oldest = self.validated.iter().position(|known| Some(*known) != selected).unwrap_or(0);
             self.validated.remove(oldest);
         }
+        // Most peers have one.
+        self.validated.reserve_exact(1);
         self.validated.push(path);
     }
 }
@@ -199,17 +210,17 @@ impl Selected {
 }
 
 impl Local {
-    fn new(credentials: &IceCredentials, remote_ufrag: Option<String>) -> Self {
-        Self {
-            ufrag: credentials.ufrag.clone(),
-            key: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, credentials.pwd.as_bytes()),
-            remote_ufrag,
-        }
+    fn new(credentials: &IceCredentials, remote_ufrag: Option<Box<str>>) -> Self {
+        Self { ufrag: credentials.ufrag.as_str().into(), pwd: credentials.pwd.as_str().into(), remote_ufrag }
+    }
+
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, self.pwd.as_bytes())
     }
 
     /// Whether a USERNAME is ours and, once we know it, the peer's (RFC 8445 section 7.2.2).
     fn is_named(&self, username: &str) -> bool {
         let Some((ours, theirs)) = username.split_once(':') else { return false };
-        ours == self.ufrag && self.remote_ufrag.as_ref().is_none_or(|remote| remote == theirs)
+        ours == &*self.ufrag && self.remote_ufrag.as_deref().is_none_or(|remote| remote == theirs)
     }
 }

@@ -1,6 +1,6 @@
 //! RTCP packets.
 
-use super::cipher::SessionCipher;
+use super::cipher::{SessionCipher, SessionKey};
 use super::replay::Sources;
 use super::{MasterKey, SrtpError, kdf};
 
@@ -12,18 +12,18 @@ const ENCRYPTED: u32 = 1 << 31;
 
 /// Seals compound RTCP packets, numbering them as it goes.
 pub struct RtcpSealer {
-    pub(super) cipher: SessionCipher,
+    pub(super) key: SessionKey,
     /// One counter for all our sources: what must not repeat is the pair, and a gap harms nobody.
     pub(super) next_index: u32,
 }
 
 impl RtcpSealer {
-    /// Expands the key once.
+    /// Derives the session key.
     ///
     /// # Errors
     /// Never for keys that came out of a handshake.
     pub fn new(key: &MasterKey) -> Result<Self, SrtpError> {
-        Ok(Self { cipher: SessionCipher::new(key, kdf::RTCP)?, next_index: 0 })
+        Ok(Self { key: SessionKey::derive(key, kdf::RTCP)?, next_index: 0 })
     }
 
     /// Appends the sealed form of the compound packet `plain` to `out`.
@@ -35,15 +35,16 @@ impl RtcpSealer {
         if self.next_index >= ENCRYPTED {
             return Err(SrtpError::Exhausted);
         }
+        let cipher = self.key.expand()?;
         let index = self.next_index;
         self.next_index += 1;
         let word = (index | ENCRYPTED).to_be_bytes();
         let start = out.len();
         out.extend_from_slice(&plain[..CLEAR]);
-        match &self.cipher {
+        match &cipher {
             SessionCipher::Gcm(gcm) => {
                 let authenticated = authenticated(plain, word);
-                out.resize(start + plain.len() + self.cipher.tag_len(), 0);
+                out.resize(start + plain.len() + cipher.tag_len(), 0);
                 let sealed = &mut out[start + CLEAR..];
                 gcm.seal(ssrc, index.into(), &authenticated, [&[], &plain[CLEAR..]], sealed)?;
                 out.extend_from_slice(&word);
@@ -62,21 +63,21 @@ impl RtcpSealer {
 
 /// Opens compound RTCP packets; refuses replays with a window of 64 per source.
 pub struct RtcpOpener {
-    cipher: SessionCipher,
+    key: SessionKey,
     sources: Sources<1>,
 }
 
 impl RtcpOpener {
-    /// Expands the key once.
+    /// Derives the session key.
     ///
     /// # Errors
     /// Never for keys that came out of a handshake.
     pub fn new(key: &MasterKey) -> Result<Self, SrtpError> {
-        SessionCipher::new(key, kdf::RTCP).map(Self::with)
+        SessionKey::derive(key, kdf::RTCP).map(Self::with)
     }
 
-    pub(super) const fn with(cipher: SessionCipher) -> Self {
-        Self { cipher, sources: Sources::new() }
+    pub(super) const fn with(key: SessionKey) -> Self {
+        Self { key, sources: Sources::new() }
     }
 
     /// Opens a packet in place and returns the plain compound packet.
@@ -86,12 +87,13 @@ impl RtcpOpener {
     /// worthless.
     pub fn open<'p>(&mut self, packet: &'p mut [u8]) -> Result<&'p [u8], SrtpError> {
         let ssrc = source(packet)?;
+        let cipher = self.key.expand()?;
         let plain_len = packet
             .len()
-            .checked_sub(INDEX + self.cipher.tag_len())
+            .checked_sub(INDEX + cipher.tag_len())
             .filter(|len| *len >= CLEAR)
             .ok_or(SrtpError::Malformed)?;
-        let word_at = match &self.cipher {
+        let word_at = match &cipher {
             SessionCipher::Gcm(_) => packet.len() - INDEX,
             SessionCipher::Cm(_) => plain_len,
         };
@@ -107,7 +109,7 @@ impl RtcpOpener {
         if let Some(window) = self.sources.get(key) {
             window.check(index)?;
         }
-        match &self.cipher {
+        match &cipher {
             SessionCipher::Gcm(gcm) => {
                 let authenticated = authenticated(packet, word);
                 gcm.open(ssrc, index, &authenticated, &mut packet[CLEAR..word_at])?;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::cipher::{CmSha1, Gcm, SessionCipher};
+use super::cipher::{CmSha1, Gcm, SessionCipher, SessionKey};
 use super::*;
 
 const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
@@ -16,6 +16,11 @@ fn bytes(text: &str) -> Vec<u8> {
 
 fn gcm(key: &str) -> SessionCipher {
     SessionCipher::Gcm(Gcm::new(&bytes(key), &bytes(SALT)).unwrap())
+}
+
+fn gcm_key(key: &str) -> SessionKey {
+    let profile = if key == KEY_128 { Profile::AeadAes128Gcm } else { Profile::AeadAes256Gcm };
+    SessionKey::new(profile, &bytes(key), &bytes(SALT), &[])
 }
 
 /// RFC 7714 section 16: "Gallia est omnis divisa in partes tres".
@@ -57,11 +62,11 @@ fn rfc_7714_section_17_rtcp() {
     let sealed_256 = "81c8000d 4d617273 d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50 a2eaa5c1 110555be \
                       8415f658 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be 800005d4";
     for (key, sealed) in [(KEY_128, sealed_128), (KEY_256, sealed_256)] {
-        let mut sealer = RtcpSealer { cipher: gcm(key), next_index: 0x5d4 };
+        let mut sealer = RtcpSealer { key: gcm_key(key), next_index: 0x5d4 };
         let mut out = Vec::new();
         sealer.seal(&plain, &mut out).unwrap();
         assert_eq!(hex::encode(&out), hex::encode(bytes(sealed)));
-        let mut opener = RtcpOpener::with(gcm(key));
+        let mut opener = RtcpOpener::with(gcm_key(key));
         assert_eq!(opener.open(&mut out), Ok(&plain[..]));
     }
 }
@@ -73,7 +78,7 @@ fn tagged_only_rtcp_is_refused() {
         "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef \
          deadbeef deadbeef 841dd968 3dd78ec9 2ae58790 125f62b3 000005d4",
     );
-    assert_eq!(RtcpOpener::with(gcm(KEY_128)).open(&mut packet), Err(SrtpError::NotEncrypted));
+    assert_eq!(RtcpOpener::with(gcm_key(KEY_128)).open(&mut packet), Err(SrtpError::NotEncrypted));
 }
 
 /// The vector that libsrtp ships for AES128_CM_SHA1_80: master key and salt, packet 0x1234 of source

@@ -69,9 +69,11 @@ struct Segment {
 pub(crate) struct Cursor {
     /// Next packet of the ring to send.
     next: SeqNo,
-    /// Oldest first; the last one is current.
-    segments: [Segment; SEGMENTS],
-    count: u8,
+    /// Nothing is sent from it before the first jump.
+    current: Segment,
+    placed: bool,
+    /// Oldest first.
+    earlier: Vec<Segment>,
     /// The number that the first packet of the next segment gets.
     next_out: u64,
 }
@@ -83,8 +85,9 @@ impl Cursor {
         debug_assert!(first < 1 << 15, "first sequence number too near the wrap");
         Self {
             next: SeqNo(0),
-            segments: [Segment { ring: SeqNo(0), out: 0, passage: Passage::plain(track) }; SEGMENTS],
-            count: 0,
+            current: Segment { ring: SeqNo(0), out: 0, passage: Passage::plain(track) },
+            placed: false,
+            earlier: Vec::new(),
             next_out: u64::from(first),
         }
     }
@@ -98,26 +101,21 @@ impl Cursor {
 
     /// Goes on at `ring`, forwards or backwards, numbering on without a gap.
     pub(crate) fn jump(&mut self, ring: SeqNo, passage: Passage) {
-        let segment = Segment { ring, out: self.next_out, passage };
+        // Where nothing was sent from the last segment, it never existed.
+        if self.placed && self.current.out != self.next_out {
+            if self.earlier.len() == SEGMENTS - 1 {
+                self.earlier.remove(0);
+            }
+            self.earlier.push(self.current);
+        }
+        self.current = Segment { ring, out: self.next_out, passage };
+        self.placed = true;
         self.next = ring;
-        if let Some(last) = self.count.checked_sub(1).map(usize::from)
-            && self.segments[last].out == self.next_out
-        {
-            // Nothing was sent from the last segment: it never existed.
-            self.segments[last] = segment;
-            return;
-        }
-        if usize::from(self.count) == SEGMENTS {
-            self.segments.copy_within(1.., 0);
-            self.count -= 1;
-        }
-        self.segments[usize::from(self.count)] = segment;
-        self.count += 1;
     }
 
     /// Whether [`Cursor::jump`] was ever called.
     pub(crate) const fn is_placed(&self) -> bool {
-        self.count > 0
+        self.placed
     }
 
     /// Next packet of the ring to send.
@@ -127,19 +125,18 @@ impl Cursor {
 
     /// First packet of the current segment, in the ring's numbering.
     pub(crate) fn segment_start(&self) -> Option<SeqNo> {
-        self.current().map(|segment| segment.ring)
+        self.placed.then_some(self.current.ring)
     }
 
     /// What the packets of the current segment go through.
-    pub(crate) fn passage(&self) -> &Passage {
-        &self.segments[usize::from(self.count.saturating_sub(1))].passage
+    pub(crate) const fn passage(&self) -> &Passage {
+        &self.current.passage
     }
 
     /// What the packet with this number goes through: the same each time it is sent.
     pub(crate) fn passage_of(&self, out: OutSeq) -> &Passage {
-        let sent = &self.segments[..usize::from(self.count)];
-        let segment = sent.iter().rev().find(|segment| segment.out <= out.0);
-        &segment.unwrap_or(&self.segments[0]).passage
+        let oldest = self.earlier.first().unwrap_or(&self.current);
+        &self.segment_of(out.0).unwrap_or(oldest).passage
     }
 
     /// The number that the next packet gets when it follows the last one without a hole.
@@ -150,8 +147,8 @@ impl Cursor {
     /// The number that the packet `ring`, at or after [`Cursor::next`], has.
     pub(crate) fn peek(&self, ring: SeqNo) -> OutSeq {
         debug_assert!(ring >= self.next, "packet behind the cursor");
-        let segment = self.current().expect("a cursor is placed before packets are taken");
-        OutSeq(segment.out + (ring.0 - segment.ring.0))
+        debug_assert!(self.placed, "a cursor is placed before packets are taken");
+        OutSeq(self.current.out + (ring.0 - self.current.ring.0))
     }
 
     /// Takes the packet `ring`, at or after [`Cursor::next`], and returns its number; the cursor then stands
@@ -167,11 +164,10 @@ impl Cursor {
     /// segment: then the viewer has been told of a newer keyframe and has no use for it. None too when it is so
     /// late that the viewer would take it for a replayed packet.
     pub(crate) fn late(&self, ring: SeqNo) -> Option<OutSeq> {
-        let segment = self.current()?;
-        if ring >= self.next {
+        if !self.placed || ring >= self.next {
             return None;
         }
-        let out = segment.out + ring.since(segment.ring)?;
+        let out = self.current.out + ring.since(self.current.ring)?;
         (self.next_out - out < REPLAY_WINDOW).then_some(OutSeq(out))
     }
 
@@ -187,12 +183,11 @@ impl Cursor {
         Some((segment.ring + (out - segment.out), OutSeq(out)))
     }
 
-    fn segment_of(&self, out: u64) -> Option<Segment> {
-        self.segments[..usize::from(self.count)].iter().rev().find(|segment| segment.out <= out).copied()
-    }
-
-    fn current(&self) -> Option<Segment> {
-        Some(self.segments[usize::from(self.count.checked_sub(1)?)])
+    fn segment_of(&self, out: u64) -> Option<&Segment> {
+        let holds = |segment: &&Segment| segment.out <= out;
+        Some(&self.current)
+            .filter(|current| self.placed && holds(current))
+            .or_else(|| self.earlier.iter().rev().find(holds))
     }
 }
 

@@ -21,6 +21,7 @@ use std::{
 };
 
 use heliograph_edge::{
+    dtls::LastFlight,
     ice::IceLite,
     path::{Path, UdpPath},
 };
@@ -87,6 +88,8 @@ pub(crate) struct Viewer {
     pub(crate) stage: Stage,
     /// While the handshake thread keeps state for this viewer.
     pub(crate) handshake: Option<HandshakeLink>,
+    /// From the keys until the viewer has shown that it has them, too.
+    pub(crate) last_flight: Option<LastFlight>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) waiting: Option<WaitingSeat>,
     pub(crate) seat: Seat,
@@ -162,6 +165,7 @@ impl Viewer {
             return None;
         }
         let given_up = (self.addresses.len() == ADDRESSES).then(|| self.addresses.remove(0));
+        self.addresses.reserve_exact(1);
         self.addresses.push(address);
         given_up
     }

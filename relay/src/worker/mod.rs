@@ -22,6 +22,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use heliograph_edge::dtls::LastFlight;
 use heliograph_media::NtpTime;
 use rand::{SeedableRng, rngs::StdRng};
 use tracing::{debug, info, warn};
@@ -467,13 +468,14 @@ impl Worker {
         }
         match outcome {
             None => {}
-            Some(Outcome::Connected(keys)) => self.on_keys(now, slot, &keys),
-            Some(Outcome::Failed(reason)) => self.remove(slot, reason),
-            Some(Outcome::Alert) => {
+            Some(Outcome::Connected(keys)) => {
                 if let Some(viewer) = self.viewer(slot, id) {
-                    viewer.alerted = true;
+                    viewer.handshake = None;
+                    viewer.last_flight = Some(LastFlight::new(datagrams));
                 }
+                self.on_keys(now, slot, &keys);
             }
+            Some(Outcome::Failed(reason)) => self.remove(slot, reason),
         }
     }
 

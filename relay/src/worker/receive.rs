@@ -111,15 +111,23 @@ impl Worker {
         if !viewer.ice.validated(Path::Udp(path)) {
             return false;
         }
-        match (&viewer.stage, &viewer.handshake) {
-            (Stage::Signaling { .. }, _) => viewer.keep_early(bytes),
-            (_, Some(handshake)) => handshake.datagram(bytes),
+        match &viewer.stage {
+            Stage::Signaling { .. } => viewer.keep_early(bytes),
+            Stage::Handshaking { .. } => {
+                viewer.handshake.as_ref().is_some_and(|handshake| handshake.datagram(bytes))
+            }
             // The keys to read it are gone; anybody may have written it.
-            (Stage::Playing(_), None) if dtls::is_alert(bytes) => {
+            Stage::Playing(_) if dtls::is_alert(bytes) => {
                 viewer.alerted = true;
                 true
             }
-            _ => false,
+            Stage::Playing(_) => {
+                let answer = viewer.last_flight.as_ref().and_then(|flight| flight.answer(bytes));
+                if let Some(answer) = answer {
+                    self.wire.outbox.push(&Target { path, slot, runs: false }, answer);
+                }
+                answer.is_some()
+            }
         }
     }
 
@@ -137,8 +145,8 @@ impl Worker {
         if let Some(at) = next {
             arm_fast(&mut self.wheel, viewer, slot, at);
         }
-        // Authentic SRTCP: the viewer has our last flight, the handshake's state can go.
-        viewer.handshake = None;
+        // Authentic SRTCP: the viewer has our last flight.
+        viewer.last_flight = None;
         true
     }
 
