@@ -41,6 +41,9 @@ const IDLE: Duration = Duration::from_millis(20);
 const WAITS: usize = 16;
 /// Receive calls on one socket before the others get their turn.
 const CALLS: usize = 16;
+/// Sockets read before those that shake hands are looked at again. A keyframe to everybody takes us tens of milliseconds to
+/// read, which a handshake with its six datagrams would wait for several times, and the server would be blamed.
+const GREET_EVERY: usize = 16;
 /// How often the figures are shown to others.
 const SHOW: Duration = Duration::from_millis(200);
 /// A viewer that leaves reads so long what is still on the way to it.
@@ -129,10 +132,10 @@ impl Worker {
             bytes: AtomicU64::new(0),
             shown: Mutex::new(Shown { clean_probes: vec![0; streams.len()], ..Shown::default() }),
         });
-        let poller = Poller::new()?;
+        let pollers = [Poller::new()?, Poller::new()?];
         let thread = std::thread::Builder::new().name("viewers".to_owned()).spawn({
             let view = Arc::clone(&view);
-            move || Running::new(streams, inbox, view, gone, poller).run()
+            move || Running::new(streams, inbox, view, gone, pollers).run()
         })?;
         Ok(Self { orders, view, thread })
     }
@@ -175,7 +178,12 @@ struct Running {
     inbox: mpsc::Receiver<Order>,
     view: Arc<View>,
     gone: async_mpsc::UnboundedSender<Gone>,
+    /// Sockets of viewers that are connected.
     poller: Poller,
+    /// Sockets of those that shake hands.
+    greeter: Poller,
+    /// Sockets read since it was looked at.
+    ungreeted: usize,
     receiver: Receiver,
     seats: Vec<Option<Seat>>,
     free: Vec<usize>,
@@ -186,6 +194,7 @@ struct Running {
     timers: BinaryHeap<(Reverse<Instant>, usize)>,
     tallies: Vec<Tally>,
     shaking_hands: usize,
+    finishing: bool,
     outcome: Outcome,
     packets: u64,
     bytes: u64,
@@ -198,7 +207,7 @@ impl Running {
         inbox: mpsc::Receiver<Order>,
         view: Arc<View>,
         gone: async_mpsc::UnboundedSender<Gone>,
-        poller: Poller,
+        [poller, greeter]: [Poller; 2],
     ) -> Self {
         let outcome = Outcome { latency_us: vec![Default::default(); streams.len()], ..Outcome::default() };
         Self {
@@ -208,6 +217,8 @@ impl Running {
             view,
             gone,
             poller,
+            greeter,
+            ungreeted: 0,
             receiver: Receiver::new(),
             seats: Vec::new(),
             free: Vec::new(),
@@ -215,6 +226,7 @@ impl Running {
             places: HashMap::new(),
             timers: BinaryHeap::new(),
             shaking_hands: 0,
+            finishing: false,
             outcome,
             packets: 0,
             bytes: 0,
@@ -227,12 +239,9 @@ impl Running {
         let mut show = Instant::now();
         let mut round = Mono::now();
         loop {
-            while let Ok(order) = self.inbox.try_recv() {
-                match order {
-                    Order::Join(viewer, waits) => self.seat(viewer, waits)?,
-                    Order::Leave(id) => self.leave(id),
-                    Order::Finish => return Ok(self.finish()),
-                }
+            self.take_orders()?;
+            if self.finishing {
+                return Ok(self.finish());
             }
             if self.places.is_empty() {
                 self.poller.wait(IDLE)?;
@@ -252,6 +261,17 @@ impl Running {
         }
     }
 
+    fn take_orders(&mut self) -> io::Result<()> {
+        while let Ok(order) = self.inbox.try_recv() {
+            match order {
+                Order::Join(viewer, waits) => self.seat(viewer, waits)?,
+                Order::Leave(id) => self.leave(id),
+                Order::Finish => self.finishing = true,
+            }
+        }
+        Ok(())
+    }
+
     fn seat(
         &mut self,
         viewer: Box<Viewer>,
@@ -263,7 +283,7 @@ impl Running {
         });
         let now = Instant::now();
         let watched = Arc::clone(&self.streams[viewer.plan.stream]);
-        self.poller.add(viewer.socket(), index as u64)?;
+        self.greeter.add(viewer.socket(), index as u64)?;
         self.places.insert(viewer.plan.id, index);
         let turns = viewer.plan.slow.then(|| now + SLOW_READS);
         self.shaking_hands += 1;
@@ -288,14 +308,17 @@ impl Running {
 
     /// One round over all sockets that have something.
     fn read(&mut self) -> io::Result<()> {
+        self.greet()?;
         for index in std::mem::take(&mut self.unfinished) {
-            self.read_one(index);
+            self.read_one(index)?;
+            self.greet_in_time()?;
         }
         // A full answer means that there may be more who wait.
         for _ in 0..WAITS {
             let ready = self.poller.wait(Duration::ZERO)?;
             for i in 0..ready {
-                self.read_one(self.poller.ready(i) as usize);
+                self.read_one(self.poller.ready(i) as usize)?;
+                self.greet_in_time()?;
             }
             if ready < EVENTS {
                 break;
@@ -306,8 +329,27 @@ impl Running {
         Ok(())
     }
 
-    fn read_one(&mut self, index: usize) {
-        let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return };
+    /// Looks after those that shake hands, and those that are about to.
+    fn greet(&mut self) -> io::Result<()> {
+        self.ungreeted = 0;
+        self.take_orders()?;
+        if self.shaking_hands == 0 {
+            return Ok(());
+        }
+        let ready = self.greeter.wait(Duration::ZERO)?;
+        for i in 0..ready {
+            self.read_one(self.greeter.ready(i) as usize)?;
+        }
+        self.keep_time(Instant::now())
+    }
+
+    fn greet_in_time(&mut self) -> io::Result<()> {
+        self.ungreeted += 1;
+        if self.ungreeted < GREET_EVERY { Ok(()) } else { self.greet() }
+    }
+
+    fn read_one(&mut self, index: usize) -> io::Result<()> {
+        let Some(seat) = self.seats.get_mut(index).and_then(Option::as_mut) else { return Ok(()) };
         let tally = &mut self.tallies[seat.watched.index];
         let mut news = None;
         let read_at = Mono::now();
@@ -340,7 +382,7 @@ impl Running {
             self.unfinished.push(index);
         }
         self.rearm(index);
-        self.tell(index, news);
+        self.tell(index, news)
     }
 
     /// Makes sure that the heap knows of a seat's earliest moment.
@@ -365,10 +407,11 @@ impl Running {
             }
             if let Some(turn) = seat.turns.filter(|turn| *turn <= now) {
                 // Sockets out of the set are not read, and their buffers fill up.
+                let poller = if seat.waits.is_some() { &self.greeter } else { &self.poller };
                 if seat.reads {
-                    self.poller.remove(seat.viewer.socket())?;
+                    poller.remove(seat.viewer.socket())?;
                 } else {
-                    self.poller.add(seat.viewer.socket(), index as u64)?;
+                    poller.add(seat.viewer.socket(), index as u64)?;
                 }
                 seat.reads = !seat.reads;
                 seat.turns = Some(turn + if seat.reads { SLOW_READS } else { SLOW_PAUSES });
@@ -385,18 +428,22 @@ impl Running {
                     seat.turns.map_or(next, |turn| next.min(turn)).max(now + Duration::from_micros(1));
                 self.timers.push((Reverse(seat.armed), index));
             }
-            self.tell(index, news);
+            self.tell(index, news)?;
         }
         Ok(())
     }
 
     /// Passes on what a viewer had to tell.
-    fn tell(&mut self, index: usize, news: Option<News>) {
-        let Some(news) = news else { return };
-        let Some(seat) = &mut self.seats[index] else { return };
+    fn tell(&mut self, index: usize, news: Option<News>) -> io::Result<()> {
+        let Some(news) = news else { return Ok(()) };
+        let Some(seat) = &mut self.seats[index] else { return Ok(()) };
         match (news, seat.waits.take()) {
             (News::Connected(took), Some(waits)) => {
                 self.shaking_hands -= 1;
+                if seat.reads {
+                    self.greeter.remove(seat.viewer.socket())?;
+                    self.poller.add(seat.viewer.socket(), index as u64)?;
+                }
                 // Whoever waited may have been told to stop.
                 let _ = waits.send(Ok(took));
             }
@@ -417,6 +464,7 @@ impl Running {
                 self.remove(index);
             }
         }
+        Ok(())
     }
 
     fn remove(&mut self, index: usize) {
