@@ -7,6 +7,7 @@ mod key;
 mod load;
 mod logging;
 mod metrics;
+mod orphans;
 mod publish;
 mod serve;
 mod settings;

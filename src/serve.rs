@@ -15,6 +15,7 @@ use heliograph_ingest::house::{House, HouseSettings, Takeover};
 use heliograph_ingest::rtmp::{RtmpServer, RtmpSettings};
 use heliograph_ingest::srt::{SrtServer, SrtSettings};
 use heliograph_ingest::whip::WhipDoor;
+use heliograph_ingest::{BFrames, Reencoders};
 use heliograph_relay::allocation::Allocator;
 use heliograph_relay::{AnnouncedAddress, Relay, RelaySettings, host};
 use heliograph_signaling::{
@@ -29,7 +30,8 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::doors::{self, Door};
-use crate::settings::{Authority, Metrics, Parts, Port, Settings};
+use crate::orphans::dies_with_us;
+use crate::settings::{Authority, BFramesOption, Metrics, Parts, Port, Settings};
 use crate::warnings::Facts;
 use crate::{demo, key, logging, metrics, studio, web_app, whip};
 
@@ -262,8 +264,9 @@ impl PublishersSide {
             ..FtlSettings::default()
         };
         let ftl = FtlServer::start(ftl, Arc::clone(&house)).context("the FTL ingest cannot start")?;
-        let rtmp = rtmp_doors(settings, addresses, &house)?;
-        let srt = srt_door(settings, addresses, &house)?;
+        let b_frames = b_frames(settings);
+        let rtmp = rtmp_doors(settings, addresses, &house, &b_frames)?;
+        let srt = srt_door(settings, addresses, &house, &b_frames)?;
         let whip = whip::open(settings, announced(settings), &house)?;
         let requests = match &whip {
             Some(door) if relay.is_none() => Self::listen(settings, whip::router(door, settings))?,
@@ -321,12 +324,17 @@ impl PublishersSide {
 
 /// RTMP and RTMPS. The usual ports may be somebody else's (another media server's, most likely), which is said and no
 /// more; those that were asked for may not.
-fn rtmp_doors(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> Result<Vec<RtmpServer>> {
+fn rtmp_doors(
+    settings: &Settings,
+    addresses: &[IpAddr],
+    house: &Arc<House>,
+    b_frames: &BFrames,
+) -> Result<Vec<RtmpServer>> {
     let listen =
         |port: u16| addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect::<Vec<SocketAddr>>();
     let common = || RtmpSettings {
         media_timeout: settings.no_media,
-        b_frames: settings.b_frames,
+        b_frames: b_frames.clone(),
         opus_bitrate: settings.opus_kbps * 1_000,
         ..RtmpSettings::default()
     };
@@ -351,15 +359,33 @@ fn rtmp_doors(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> 
     Ok(doors)
 }
 
+/// The rule of the doors whose publishers may have any.
+fn b_frames(settings: &Settings) -> BFrames {
+    match settings.b_frames {
+        BFramesOption::Warn => BFrames::Warn,
+        BFramesOption::Refuse => BFrames::Refuse,
+        BFramesOption::Reencode => {
+            let reencoders = Reencoders::new(settings.reencode_max, dies_with_us);
+            reencoders.look_for_encoder();
+            BFrames::Reencode(reencoders)
+        }
+    }
+}
+
 /// SRT; its usual port may be somebody else's, too.
-fn srt_door(settings: &Settings, addresses: &[IpAddr], house: &Arc<House>) -> Result<Option<SrtServer>> {
+fn srt_door(
+    settings: &Settings,
+    addresses: &[IpAddr],
+    house: &Arc<House>,
+    b_frames: &BFrames,
+) -> Result<Option<SrtServer>> {
     let Some(port) = settings.srt.number() else { return Ok(None) };
     let door = SrtSettings {
         listen: addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect(),
         passphrase: settings.srt_passphrase.clone(),
         latency: settings.srt_latency,
         media_timeout: settings.no_media,
-        b_frames: settings.b_frames,
+        b_frames: b_frames.clone(),
         opus_bitrate: settings.opus_kbps * 1_000,
     };
     match (SrtServer::start(door, Arc::clone(house)), settings.srt) {

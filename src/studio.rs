@@ -51,6 +51,7 @@ impl Publishers for Behind {
             limit_bps: self.house.bitrate_limit(channel).map(Bitrate::as_bps),
             lost: figures.lost,
             requested_again: figures.nacks,
+            reencoded: figures.reencoded,
             round_trip_ms: figures.round_trip.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0),
         })
     }

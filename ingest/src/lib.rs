@@ -11,6 +11,7 @@ pub mod ftl;
 pub mod house;
 mod live;
 pub mod outlet;
+pub mod reencode;
 pub mod rtmp;
 mod secret;
 pub mod srt;
@@ -24,4 +25,5 @@ mod wait;
 pub mod whip;
 
 pub use live::BFrames;
+pub use reencode::Reencoders;
 pub use secret::{BadSecret, Secret};

@@ -2,6 +2,7 @@
 
 use std::{
     future::pending,
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,25 +16,32 @@ use crate::{
     auth::{EndReason, PublicationMetadata},
     house::{Seat, SeatEvent},
     outlet::{OpusClock, Outlet, Pace, Picture, Waiting},
+    reencode::{Encoded, Reencoders, Stage, StageEvent},
+    rtmp::flv::nal_units,
     transcode::AudioThread,
     wait::sleep_until,
 };
 
 /// What becomes of publishers with B-frames. Browsers show a live stream's pictures as they come, so pictures in another
 /// order than they are shown in judder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum BFrames {
     /// They are let through, and the log says so.
     #[default]
     Warn,
     /// They are told to turn B-frames off.
     Refuse,
+    /// Their pictures are encoded anew when they are H.264. When that does not work, they are let through.
+    Reencode(Arc<Reencoders>),
 }
 
 /// Set while a session is live.
 pub(crate) struct Live {
     seat: Seat,
-    pub(crate) outlet: Outlet,
+    outlet: Outlet,
+    /// Where B-frames are to be taken out.
+    stage: Option<Stage>,
+    refuses_b_frames: bool,
     pace: Pace,
     /// What comes too early to go on.
     pictures: Waiting,
@@ -58,17 +66,23 @@ pub(crate) struct Live {
 pub(crate) enum LiveEvent {
     Seat(SeatEvent),
     Sound(OpusFrame),
+    Stage(StageEvent),
     /// The time of something that waits has come.
     Due,
 }
 
 impl Live {
     /// `opus_bitrate` is what Opus made from AAC aims at, bits per second.
-    pub(crate) fn new(now: Instant, seat: Seat, opus_bitrate: u32) -> Self {
+    pub(crate) fn new(now: Instant, seat: Seat, opus_bitrate: u32, b_frames: &BFrames) -> Self {
         let wall_clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             seat,
             outlet: Outlet::new(NtpTime::from_unix(wall_clock), Box::new(|| rand::rng().random())),
+            stage: match b_frames {
+                BFrames::Reencode(reencoders) => Some(Stage::new(Arc::clone(reencoders))),
+                BFrames::Warn | BFrames::Refuse => None,
+            },
+            refuses_b_frames: matches!(b_frames, BFrames::Refuse),
             pace: Pace::default(),
             pictures: Waiting::default(),
             sounds: Waiting::default(),
@@ -98,9 +112,17 @@ impl Live {
 
     pub(crate) fn picture(&mut self, now: Instant, picture: Picture<'_>) {
         self.has_video = true;
+        let is_taken = self.stage.as_mut().is_some_and(|stage| stage.take(now, picture));
+        if !is_taken {
+            self.show(now, picture, true);
+        }
+    }
+
+    /// Without its `pace`, a picture goes on at once, and nobody waits for it.
+    fn show(&mut self, now: Instant, picture: Picture<'_>, paced: bool) {
         let Self { seat, outlet, pace, pictures, .. } = self;
         // Pictures in another order than they are shown in have no even pace.
-        let due = if outlet.reordered() { now } else { pace.due(now, picture.show) };
+        let due = if outlet.reordered() || !paced { now } else { pace.due(now, picture.show) };
         outlet.picture(now, picture, &mut |datagram| {
             pictures.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
         });
@@ -113,7 +135,29 @@ impl Live {
             let video = TrackDescription::video(codec, PayloadType::H264);
             self.seat.describe(vec![video, TrackDescription::opus(PayloadType::OPUS)]).await;
         }
+        if let Some(stage) = &mut self.stage {
+            stage.configure(codec, sets.clone());
+            if stage.is_encoding() {
+                // Viewers get pictures with other parameter sets.
+                return;
+            }
+        }
         self.outlet.configure(codec, sets);
+    }
+
+    fn on_stage(&mut self, event: StageEvent) {
+        match event {
+            StageEvent::Restart(sets) | StageEvent::GivenUp(sets) => {
+                self.outlet.restart_video();
+                self.outlet.configure(Codec::H264, sets);
+            }
+            StageEvent::Picture { encoded: Encoded { show, key, body }, late } => {
+                // What waited until the encoder had started is not what sound waits for.
+                if let Ok(units) = nal_units(&body, 4) {
+                    self.show(Instant::now(), Picture { show, key, units: &units }, !late);
+                }
+            }
+        }
     }
 
     /// AudioSpecificConfig of the AAC that follows. Some encoders repeat it.
@@ -153,6 +197,9 @@ impl Live {
     pub(crate) fn video_jumped(&mut self) {
         tracing::info!("the publisher's clock of pictures jumped");
         self.pace = Pace::default();
+        if let Some(stage) = &mut self.stage {
+            stage.jumped();
+        }
         self.outlet.restart_video();
     }
 
@@ -178,14 +225,17 @@ impl Live {
         }
     }
 
-    /// Whether B-frames came that `rule` does not allow. Says it once in the log.
-    pub(crate) fn b_frames_forbidden(&mut self, rule: BFrames) -> bool {
-        if !self.outlet.reordered() || self.told_of_b_frames {
+    /// Whether B-frames came that are not allowed. Says it once in the log.
+    pub(crate) fn b_frames_forbidden(&mut self) -> bool {
+        // Those that begin before the first keyframe are a matter of the stage.
+        let is_stage_at_it = self.outlet.codec() == Codec::H264
+            && self.stage.as_ref().is_some_and(|stage| !stage.has_given_up());
+        if !self.outlet.reordered() || self.told_of_b_frames || is_stage_at_it {
             return false;
         }
         self.told_of_b_frames = true;
         tracing::warn!("the publisher sends B-frames: pictures will judder; they should be off");
-        rule == BFrames::Refuse
+        self.refuses_b_frames
     }
 
     /// Waits for the seat, for sound, or for the time to go on. Safe to drop and to call again.
@@ -196,10 +246,17 @@ impl Live {
                 None => pending().await,
             }
         };
+        let stage = async {
+            match &mut self.stage {
+                Some(stage) => stage.event().await,
+                None => pending().await,
+            }
+        };
         let due = [&self.pictures, &self.sounds].into_iter().filter_map(Waiting::next).min();
         tokio::select! {
             event = self.seat.event() => LiveEvent::Seat(event),
             frame = sound => LiveEvent::Sound(frame),
+            event = stage => LiveEvent::Stage(event),
             () = sleep_until(due) => LiveEvent::Due,
         }
     }
@@ -217,6 +274,7 @@ impl Live {
                     }
                 }
             }
+            LiveEvent::Stage(event) => self.on_stage(event),
             LiveEvent::Sound(frame) => self.sound(Instant::now(), frame.at, &frame.payload),
             LiveEvent::Due => {
                 let now = Instant::now();
@@ -268,6 +326,7 @@ impl Live {
             stream_time: now.saturating_duration_since(self.seat.since()),
             packets: self.packets,
             bitrate_bps: self.bitrate,
+            reencoded: self.stage.as_ref().is_some_and(Stage::is_encoding),
             ..said
         };
         self.seat.tick(now, metadata)
@@ -276,7 +335,8 @@ impl Live {
     /// Leaves the channel. `broken` is what could not be read.
     pub(crate) fn end(self, reason: EndReason, broken: u64) {
         let late = self.audio.as_ref().map_or(0, AudioThread::dropped);
-        tracing::debug!(packets = self.packets, broken, late, "media at the end");
+        let left_out = self.stage.as_ref().map_or(0, Stage::left_out);
+        tracing::debug!(packets = self.packets, broken, late, left_out, "media at the end");
         self.seat.end(reason, self.bytes);
     }
 }

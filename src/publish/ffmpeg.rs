@@ -24,7 +24,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::orphans::dies_with_us;
+use crate::orphans::dies_with_us;
 
 /// Largest RTP packet ffmpeg is asked to make.
 const PACKET_SIZE: &str = "1392";

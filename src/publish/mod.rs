@@ -5,7 +5,6 @@ mod args;
 mod ffmpeg;
 mod frames;
 mod muxed;
-mod orphans;
 mod recipe;
 mod source;
 mod whip;

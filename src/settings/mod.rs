@@ -13,14 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use heliograph_ingest::BFrames;
 use heliograph_ingest::house::BitrateLimits;
 use heliograph_ingest::rtmp;
 use heliograph_ingest::srt::{self, Passphrase};
 use heliograph_media::Bitrate;
 use heliograph_relay::{ChannelName, PlayoutSettings};
 use heliograph_signaling::messages::Branding;
-use options::BFramesOption;
+pub(crate) use options::BFramesOption;
 
 pub(crate) use options::Options;
 pub(crate) use ranges::PortRange;
@@ -73,7 +72,9 @@ pub(crate) struct Settings {
     /// The least that lost SRT packets are waited for.
     pub srt_latency: Duration,
     /// What becomes of publishers with B-frames.
-    pub b_frames: BFrames,
+    pub b_frames: BFramesOption,
+    /// Most streams that are re-encoded at a time.
+    pub reencode_max: u32,
     /// Of Opus made from AAC, kbit/s.
     pub opus_kbps: u32,
     /// How long a channel waits for its publisher to come back.
@@ -306,10 +307,8 @@ impl Settings {
                 .transpose()
                 .context("srt_passphrase")?,
             srt_latency: Duration::from_millis(options.srt_latency_ms.unwrap_or(120)),
-            b_frames: match options.b_frames {
-                None | Some(BFramesOption::Warn) => BFrames::Warn,
-                Some(BFramesOption::Refuse) => BFrames::Refuse,
-            },
+            b_frames: options.b_frames.unwrap_or_default(),
+            reencode_max: options.reencode_max.unwrap_or(4),
             opus_kbps: options.opus_kbps.unwrap_or(160),
             publisher_grace: seconds(options.publisher_grace_s, 30),
             no_media: seconds(options.no_media_s, 30),
@@ -387,6 +386,11 @@ impl Settings {
             (16..=510).contains(&self.opus_kbps),
             "opus_kbps = {}: outside 16 to 510 kilobits per second",
             self.opus_kbps
+        );
+        ensure!(
+            (1..=64).contains(&self.reencode_max),
+            "reencode_max = {}: outside 1 to 64 streams",
+            self.reencode_max
         );
         let hold = self.uplink_hold.as_millis();
         ensure!(hold <= 2_000, "uplink_hold_ms = {hold}: outside 0 to 2000 milliseconds");

@@ -107,9 +107,12 @@ pub(crate) struct Options {
     /// Fewest milliseconds that lost SRT packets may take to come again; callers may ask for more [default: 120]
     #[arg(long, env = "HELIOGRAPH_SRT_LATENCY_MS", value_name = "MS", help_heading = "SRT ingest")]
     pub srt_latency_ms: Option<u64>,
-    /// What becomes of publishers with B-frames, which judder in browsers: warn or refuse [default: warn]
+    /// What becomes of publishers with B-frames, which judder in browsers: warn, refuse, or reencode (with ffmpeg) [default: warn]
     #[arg(long, env = "HELIOGRAPH_B_FRAMES", value_name = "WHAT", help_heading = "RTMP ingest")]
     pub b_frames: Option<BFramesOption>,
+    /// Most streams that are re-encoded at a time with --b-frames reencode; others are let through [default: 4]
+    #[arg(long, env = "HELIOGRAPH_REENCODE_MAX", value_name = "N", help_heading = "RTMP ingest")]
+    pub reencode_max: Option<u32>,
     /// Kilobits per second of the Opus that is made from AAC [default: 160]
     #[arg(long, env = "HELIOGRAPH_OPUS_KBPS", value_name = "KBPS", help_heading = "RTMP ingest")]
     pub opus_kbps: Option<u32>,
@@ -254,13 +257,16 @@ pub(crate) struct ChannelOptions {
 }
 
 /// `b_frames`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BFramesOption {
     /// Let through, with a line in the log.
+    #[default]
     Warn,
     /// Told to turn them off.
     Refuse,
+    /// Encoded anew by ffmpeg, without them.
+    Reencode,
 }
 
 /// Variables of Project Lightspeed and ITG that stand in for a setting which neither a flag nor a
@@ -334,7 +340,7 @@ impl Options {
         layer!(self, below, {
             data, log, log_file, addr, ws_port, web_port, ssl_cert, ssl_key, control, metrics, control_hosts, stream_api_open,
             ws_url, trusted_proxies, connections_per_address, ftl_port, media_ports, rtmp_port,
-            rtmps_port, srt_port, srt_passphrase, srt_latency_ms, b_frames, opus_kbps, publisher_grace_s, no_media_s,
+            rtmps_port, srt_port, srt_passphrase, srt_latency_ms, b_frames, reencode_max, opus_kbps, publisher_grace_s, no_media_s,
             take_over, max_bitrate_kbps, max_bitrate_patience_s, publisher_networks, uplink_hold_ms, relay_url,
             relay_rtp_addr, relay_token_file, whip_port, whip_http_port, keys, auth_ws_url, auth_http_url,
             auth_insecure, rtp_ports, rtp_addr, rtp_port, ports, ip, stun_server, ice_servers, workers, pin_workers,

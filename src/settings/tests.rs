@@ -39,6 +39,8 @@ fn what_is_wrong_is_named() {
         ("srt_port = 8150", "srt_port"),
         ("srt_passphrase = 'too short'", "srt_passphrase"),
         ("srt_latency_ms = 20000", "srt_latency_ms"),
+        ("b_frames = 'drop'", "b_frames"),
+        ("reencode_max = 0", "reencode_max"),
         ("publisher_grace_s = 4000", "publisher_grace_s"),
         ("no_media_s = 1", "no_media_s"),
         ("max_bitrate_kbps = 20", "max_bitrate_kbps"),

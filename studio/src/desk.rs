@@ -72,6 +72,14 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
         .iter()
         .map(|warning| DeskWarning { code: warning.code().to_owned(), message: warning.to_string() });
     desk.warnings.extend(warnings);
+    if desk.uplink.as_ref().is_some_and(|uplink| uplink.reencoded) {
+        desk.warnings.push(DeskWarning {
+            code: "reencoded".to_owned(),
+            message: "The encoder uses B-frames, so the server encodes the picture anew: that costs delay and quality. Set \
+                      their number to 0 (OBS: Settings, Output, B-frames; or the tune \"zerolatency\")."
+                .to_owned(),
+        });
+    }
     desk.warnings.extend(unplayable(&desk, &stream.tracks));
     desk
 }

@@ -19,6 +19,7 @@ mod load;
 mod pool;
 mod publish;
 mod publisher_comes_and_goes;
+mod reencode;
 mod rtmp;
 mod split;
 mod srt;

@@ -191,6 +191,8 @@ pub struct PublicationMetadata {
     pub bitrate_bps: u64,
     /// Between us and the publisher, when measured.
     pub round_trip: Option<Duration>,
+    /// Its pictures are encoded anew, because they have B-frames.
+    pub reencoded: bool,
 }
 
 /// How a publication ended.

@@ -20,7 +20,7 @@ use heliograph_media::{
 
 pub(crate) use opus_clock::OpusClock;
 pub(crate) use pace::{Pace, Waiting};
-use parameter_sets::ParameterSets;
+pub(crate) use parameter_sets::ParameterSets;
 
 /// The way of one session's media to the relay.
 pub struct Outlet {
@@ -137,6 +137,7 @@ impl Outlet {
     pub fn restart_video(&mut self) {
         self.video = Track::new(PayloadType::H264, ClockRate::VIDEO, &mut self.random);
         self.latest = Duration::ZERO;
+        self.reordered = false;
     }
 
     /// The same for sound.

@@ -10,7 +10,7 @@ use heliograph_media::{
 
 /// The parameter sets that are in force.
 #[derive(Debug)]
-pub(super) struct ParameterSets {
+pub(crate) struct ParameterSets {
     codec: Codec,
     sequence: Vec<Bytes>,
     picture: Vec<Bytes>,
@@ -24,7 +24,7 @@ impl Default for ParameterSets {
 
 impl ParameterSets {
     /// The container says what is in force now.
-    pub(super) fn replace(&mut self, codec: Codec, sets: Vec<Bytes>) {
+    pub(crate) fn replace(&mut self, codec: Codec, sets: Vec<Bytes>) {
         self.codec = codec;
         (self.sequence, self.picture) = (Vec::new(), Vec::new());
         for set in sets {
@@ -36,14 +36,19 @@ impl ParameterSets {
         }
     }
 
+    /// All that are in force.
+    pub(crate) fn all(&self) -> Vec<Bytes> {
+        self.sequence.iter().chain(&self.picture).cloned().collect()
+    }
+
     /// How the pictures are coded.
-    pub(super) fn codec(&self) -> Codec {
+    pub(crate) fn codec(&self) -> Codec {
         self.codec
     }
 
     /// The units to send. Delimiters, filler and supplemental information are left out: browsers read none of it, and
     /// each would be a packet of its own for every viewer.
-    pub(super) fn complete<'a>(&'a mut self, units: &[&'a [u8]], key: bool) -> Vec<&'a [u8]> {
+    pub(crate) fn complete<'a>(&'a mut self, units: &[&'a [u8]], key: bool) -> Vec<&'a [u8]> {
         let codec = self.codec;
         let role = |unit: &[u8]| role(codec, unit);
         let key = key || units.iter().any(|unit| role(unit) == Role::Coded { key: true });
@@ -71,7 +76,7 @@ impl ParameterSets {
         }
     }
 
-    pub(super) fn picture_size(&self) -> Option<(u32, u32)> {
+    pub(crate) fn picture_size(&self) -> Option<(u32, u32)> {
         match self.codec {
             Codec::H264 => Sps::parse(self.sequence.first()?).ok().map(|sps| (sps.width, sps.height)),
             Codec::H265 => {

@@ -293,6 +293,7 @@ fn metadata(
         discarded: health.malformed,
         bitrate_bps: health.bitrate().as_bps(),
         round_trip: health.round_trip,
+        reencoded: false,
     }
 }
 

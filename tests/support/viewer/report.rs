@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeSet,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, ensure};
-use heliograph_media::{SeqNo, SeqUnwrapper, TimestampUnwrapper, WireSeq};
+use heliograph_media::{SeqNo, SeqUnwrapper, TimestampUnwrapper, WireSeq, h264};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -26,6 +26,8 @@ pub struct Received<'a> {
     pub marker: bool,
     /// What it carries.
     pub payload: &'a [u8],
+    /// When it was to be shown or heard by the sender's clock, once a sender report has told.
+    pub due: Option<SystemTime>,
 }
 
 /// One track of one viewer.
@@ -59,6 +61,12 @@ pub struct TrackReport {
     pub longest_pause: Duration,
     /// Bytes of payload.
     pub octets: u64,
+    /// Packets in which a B-slice of H.264 begins.
+    pub b_slices: u64,
+    /// How late packets came against the sender's clock: seconds, in sum, and of how many.
+    lateness: (f64, u32),
+    /// Payloads, when [`Watch::keep`] was called.
+    pub kept: Option<Vec<Vec<u8>>>,
     missing: BTreeSet<SeqNo>,
     seqs: Option<SeqNo>,
     seq_unwrapper: SeqUnwrapper,
@@ -74,6 +82,13 @@ impl TrackReport {
     /// Distance between the first and the newest timestamp, in ticks.
     pub fn span(&self) -> u64 {
         self.timestamps.map_or(0, |(first, newest)| newest - first)
+    }
+
+    /// How late packets came in the mean against the sender's clock, in seconds; on this machine that is the time from their
+    /// source.
+    pub fn lateness(&self) -> Option<f64> {
+        let (sum, count) = self.lateness;
+        (count > 0).then(|| sum / f64::from(count))
     }
 
     fn add(&mut self, packet: &Received<'_>) {
@@ -119,6 +134,16 @@ impl TrackReport {
         self.newest_at = Some(packet.at);
         self.packets += 1;
         self.octets += packet.payload.len() as u64;
+        if let Some(due) = packet.due {
+            let late = match SystemTime::now().duration_since(due) {
+                Ok(late) => late.as_secs_f64(),
+                Err(early) => -early.duration().as_secs_f64(),
+            };
+            self.lateness = (self.lateness.0 + late, self.lateness.1 + 1);
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(packet.payload.to_vec());
+        }
         self.ssrcs.insert(packet.ssrc);
         if packet.marker {
             self.frames += 1;
@@ -128,7 +153,8 @@ impl TrackReport {
 
     /// Forgets everything but the SSRCs, to measure from here on.
     fn begin_anew(&mut self) {
-        *self = Self { ssrcs: std::mem::take(&mut self.ssrcs), ..Self::default() };
+        let kept = self.kept.take().map(|_| Vec::new());
+        *self = Self { ssrcs: std::mem::take(&mut self.ssrcs), kept, ..Self::default() };
     }
 }
 
@@ -182,7 +208,12 @@ impl ViewerReport {
 
     /// Counts a packet.
     pub fn add(&mut self, is_video: bool, packet: &Received<'_>) {
-        if is_video { self.video.add(packet) } else { self.audio.add(packet) }
+        if is_video {
+            self.video.b_slices += u64::from(h264::probe(packet.payload).is_ok_and(|seen| seen.b_slice));
+            self.video.add(packet);
+        } else {
+            self.audio.add(packet);
+        }
     }
 
     /// Time from the start of negotiation to the first finished picture.
@@ -253,6 +284,14 @@ impl Watch {
         self.0.send_modify(ViewerReport::begin_anew);
     }
 
+    /// Measures anew from here on, and keeps what pictures are made of.
+    pub fn keep(&self) {
+        self.0.send_modify(|report| {
+            report.begin_anew();
+            report.video.kept = Some(Vec::new());
+        });
+    }
+
     /// As of now.
     pub fn now(&self) -> ViewerReport {
         self.0.borrow().clone()
@@ -308,7 +347,15 @@ mod tests {
     fn report(packets: &[(u16, u32)]) -> TrackReport {
         let mut track = TrackReport::default();
         for &(seq, timestamp) in packets {
-            track.add(&Received { at: Instant::now(), ssrc: 1, seq, timestamp, marker: true, payload: &[1] });
+            track.add(&Received {
+                at: Instant::now(),
+                ssrc: 1,
+                seq,
+                timestamp,
+                marker: true,
+                payload: &[1],
+                due: None,
+            });
         }
         track
     }

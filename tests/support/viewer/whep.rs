@@ -129,6 +129,7 @@ impl PeerConnectionEventHandler for Handler {
                     timestamp: header.timestamp,
                     marker: header.marker,
                     payload: &packet.payload,
+                    due: None,
                 };
                 report.send_modify(|report| report.add(is_video, &received));
             }

@@ -269,6 +269,15 @@ impl Media {
                     let sender_report = packet.last_sender_info.map(|sender| sender.ntp_time);
                     let is_new_report = sender_report.is_some() && sender_report != self.reported_at;
                     self.reported_at = sender_report.or(self.reported_at);
+                    let due = packet.last_sender_info.map(|sender| {
+                        let ticks = packet.time.numer() as i64 - sender.rtp_time.numer() as i64;
+                        // The report may be of a later packet, and its time of any turn of 32 bits.
+                        let ticks = f64::from(ticks as i32) / packet.time.denom() as f64;
+                        match Duration::try_from_secs_f64(ticks) {
+                            Ok(later) => sender.ntp_time + later,
+                            Err(_) => sender.ntp_time - Duration::from_secs_f64(-ticks),
+                        }
+                    });
                     report.send_modify(|report| {
                         report.sender_reports += u64::from(is_new_report);
                         let header = &packet.header;
@@ -281,6 +290,7 @@ impl Media {
                                 timestamp: header.timestamp,
                                 marker: header.marker,
                                 payload: &packet.payload,
+                                due,
                             },
                         );
                     });

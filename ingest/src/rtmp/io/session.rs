@@ -137,7 +137,7 @@ impl Session {
         };
         let now = Instant::now();
         self.live = Some(Publishing {
-            live: Live::new(now, seat, self.shared.settings.opus_bitrate),
+            live: Live::new(now, seat, self.shared.settings.opus_bitrate, &self.shared.settings.b_frames),
             feed: Feed::default(),
             metadata: Metadata::default(),
         });
@@ -165,7 +165,7 @@ impl Session {
                 part => on_part(live, now, part),
             }
         }
-        if live.b_frames_forbidden(self.shared.settings.b_frames) {
+        if live.b_frames_forbidden() {
             let words = "B-frames are not allowed here: set them to 0 in the encoder";
             self.protocol.close(EndReason::UnsupportedMedia, words);
         }

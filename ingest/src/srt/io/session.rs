@@ -130,7 +130,7 @@ impl Newcomer {
         self.send(connection.answer());
         let mut publishing = Publishing {
             connection,
-            live: Live::new(now, seat, settings.opus_bitrate),
+            live: Live::new(now, seat, settings.opus_bitrate, &settings.b_frames),
             demuxer: Demuxer::default(),
         };
         let reason = loop {
@@ -195,7 +195,7 @@ impl Publishing {
             for event in self.demuxer.push(&payload) {
                 self.on_media(now, event)?;
             }
-            if self.live.b_frames_forbidden(caller.shared.settings.b_frames) {
+            if self.live.b_frames_forbidden() {
                 return Err(EndReason::UnsupportedMedia);
             }
         }

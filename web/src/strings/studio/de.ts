@@ -102,6 +102,11 @@ export const de: StudioCatalogue = {
         text: "Browser zeigen Bilder in der Reihenfolge, in der sie kommen: Zuschauer sähen sie ruckeln.",
         where: "OBS: Einstellungen → Ausgabe → Streamen: Max. B-Frames 0 (NVENC, AMD, QuickSync), oder „bframes=0“ in den x264-Optionen, oder Feinabstimmung: zerolatency.",
       },
+      reencoded: {
+        title: "B-Frames sind an",
+        text: "Der Server codiert das Bild neu und ohne sie, damit es nicht ruckelt. Das kostet Zeit und Qualität.",
+        where: "OBS: Einstellungen → Ausgabe → Streamen: Max. B-Frames 0 (NVENC, AMD, QuickSync), oder „bframes=0“ in den x264-Optionen, oder Feinabstimmung: zerolatency.",
+      },
       profile: {
         title: "Dieses H.264-Profil ist nichts für Browser",
         text: "Safari und Firefox lehnen ab, was nicht Baseline, Main oder High bis Level 5.2 ist.",

@@ -98,6 +98,11 @@ export const en = {
         text: "Browsers show pictures in the order in which they come: viewers would see them judder.",
         where: "OBS: Settings → Output → Streaming: Max B-frames 0 (NVENC, AMD, QuickSync), or “bframes=0” in the x264 options, or Tune: zerolatency.",
       },
+      reencoded: {
+        title: "B-frames are on",
+        text: "The server encodes the picture anew without them, so that it does not judder. That costs delay and quality.",
+        where: "OBS: Settings → Output → Streaming: Max B-frames 0 (NVENC, AMD, QuickSync), or “bframes=0” in the x264 options, or Tune: zerolatency.",
+      },
       profile: {
         title: "This H.264 profile is not for browsers",
         text: "Safari and Firefox refuse what is not Baseline, Main or High up to level 5.2.",

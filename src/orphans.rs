@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 /// Has the system kill the child when this program is gone: one that was killed itself cannot do it, and ffmpeg would go
 /// on publishing.
-pub(super) fn dies_with_us(command: &mut Command) {
+pub(crate) fn dies_with_us(command: &mut Command) {
     let parent = process::id();
     let before_it_runs = move || {
         // SAFETY: neither call takes memory of ours, and both may be made between `fork` and `exec`.
