@@ -128,6 +128,11 @@ impl Live {
         });
     }
 
+    /// How the publisher's pictures are coded.
+    pub(crate) fn codec(&self) -> Codec {
+        self.outlet.codec()
+    }
+
     /// How the pictures are coded that follow. The relay is told when that is new, before the first of them.
     pub(crate) async fn configure_video(&mut self, codec: Codec, sets: Vec<Bytes>) {
         if codec != self.outlet.codec() {

@@ -1,10 +1,14 @@
 //! SRT publishers that nobody here has written (ffmpeg with libsrt), and strangers at their door.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::ensure;
 use heliograph_tests::{
     ffmpeg::{AAC, Ffmpeg, X264},
+    scratch::Scratch,
     server::{Server, ServerPlan},
     viewer::{whep::WhepViewer, ws::WsViewer},
 };
@@ -44,6 +48,79 @@ async fn ffmpeg_over_srt_is_watched_and_heard() -> anyhow::Result<()> {
     assert!(!server.log().contains("secretOf"), "the stream key is in the log");
     server.check_health()?;
     server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h265_over_srt_reaches_viewers_who_decode_it() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let h265 = "-c:v libx265 -preset ultrafast -tune zerolatency -x265-params log-level=error:keyint=25:bframes=0 \
+                -b:v 800k -pix_fmt yuv420p";
+    let publisher =
+        Ffmpeg::srt(&url(&server, &format!("streamid={}", server.channel(0).key_text)), h265, AAC)?;
+    let stream = server.wait_for_state("one", "live", SOON).await?;
+    let codecs = stream["tracks"].to_string();
+    assert!(codecs.contains("h265"), "{codecs}");
+    let viewer = WsViewer::join(&server, "channel=one").await?;
+    viewer.watch().connected().await?;
+    viewer.watch().keep();
+    let report = viewer.watch().more(60, SOON).await?;
+    report.check_continuous(FRAME_TICKS)?;
+    report.check_sound()?;
+    // Another decoder than any here says what it sees.
+    let folder = Scratch::new()?;
+    let file = folder.path().join("pictures.h265");
+    std::fs::write(&file, byte_stream(&report.video.kept.unwrap_or_default()))?;
+    let counted = Command::new("ffprobe")
+        .args(
+            "-v error -count_frames -show_entries stream=codec_name,width,nb_read_frames -of csv=p=0"
+                .split(' '),
+        )
+        .arg(&file)
+        .output()?;
+    let (said, complaints) =
+        (String::from_utf8_lossy(&counted.stdout), String::from_utf8_lossy(&counted.stderr));
+    println!("srt: {} {complaints}", said.trim());
+    let pictures: u32 = said.trim().rsplit(',').next().and_then(|last| last.parse().ok()).unwrap_or(0);
+    assert!(said.starts_with("hevc,640,") && pictures >= 30 && complaints.is_empty(), "{said} {complaints}");
+    publisher.finish().await?;
+    server.check_health()?;
+    server.stop().await
+}
+
+/// Payloads of RFC 7798 as a file: single units, aggregations, fragments. They may begin in the middle of a picture.
+fn byte_stream(payloads: &[Vec<u8>]) -> Vec<u8> {
+    const START: [u8; 4] = [0, 0, 0, 1];
+    let mut out = Vec::new();
+    let mut begun = false;
+    for payload in payloads {
+        let (&[first, second], body) = payload.split_first_chunk().expect("a header");
+        let kind = first >> 1 & 0x3f;
+        // The video parameter set is what a decoder begins with.
+        begun |= kind == 32 || kind == 48 && body[2] >> 1 == 32;
+        if !begun {
+            continue;
+        }
+        match kind {
+            48 => {
+                let mut rest = body;
+                while let Some((&[a, b], behind)) = rest.split_first_chunk() {
+                    let (unit, behind) = behind.split_at(u16::from_be_bytes([a, b]).into());
+                    out.extend(START.iter().chain(unit));
+                    rest = behind;
+                }
+            }
+            49 => {
+                if body[0] & 0x80 != 0 {
+                    out.extend(START);
+                    out.extend([first & 0x81 | (body[0] & 0x3f) << 1, second]);
+                }
+                out.extend(&body[1..]);
+            }
+            _ => out.extend(START.iter().chain(payload)),
+        }
+    }
+    out
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +203,7 @@ async fn who_may_not_publish_over_srt_is_told_why() -> anyhow::Result<()> {
         assert!(said.contains(words), "{words}: {said}");
     }
     let log = server.log();
-    assert!(log.contains("H.264 only") && log.contains("MPEG-2 video"), "{log}");
+    assert!(log.contains("H.264 or H.265") && log.contains("MPEG-2 video"), "{log}");
     server.wait_for_state("one", "live", SOON).await?;
     publisher.finish().await?;
     server.check_health()?;

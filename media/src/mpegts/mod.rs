@@ -1,4 +1,4 @@
-//! MPEG transport streams (ISO/IEC 13818-1), as far as one live programme needs: H.264, AAC in ADTS, Opus.
+//! MPEG transport streams (ISO/IEC 13818-1), as far as one live programme needs: H.264, H.265, AAC in ADTS, Opus.
 //!
 //! [`Demuxer`] takes the bytes of a stream however they are cut and gives pictures and sound. Everything that a sender can
 //! make grow has a bound; what is broken is dropped and counted.
@@ -18,6 +18,8 @@ use pes::Pes;
 use programme::{Association, Map, MapError};
 use section::Sections;
 
+use crate::Codec;
+
 pub use clock::Ticks;
 pub use programme::{Coding, Unsupported};
 
@@ -35,6 +37,8 @@ pub enum Kind {
 pub enum Event {
     /// One coded picture, NAL units between start codes.
     Picture {
+        /// H.264 or H.265.
+        codec: Codec,
         /// When it is to be shown.
         show: Ticks,
         /// The container says that a decoder can start here.
@@ -206,8 +210,9 @@ impl Demuxer {
             }
         }
         match (coding, time) {
-            (Coding::H264, Some(show)) => {
-                events.push(Event::Picture { show, key: unit.random_access, data: unit.data });
+            (Coding::H264 | Coding::H265, Some(show)) => {
+                let codec = if coding == Coding::H265 { Codec::H265 } else { Codec::H264 };
+                events.push(Event::Picture { codec, show, key: unit.random_access, data: unit.data });
             }
             (Coding::Aac, time) => self.broken += self.aac.read(time, unit.data, events),
             (Coding::Opus, Some(time)) => self.broken += opus::read(time, &unit.data, events),

@@ -33,6 +33,8 @@ pub(super) struct MapError;
 pub enum Coding {
     /// ITU-T H.264, byte stream.
     H264,
+    /// ITU-T H.265, byte stream.
+    H265,
     /// AAC with ADTS headers.
     Aac,
     /// Opus with control headers.
@@ -52,7 +54,9 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name;
         match self.kind {
-            Kind::Video => write!(f, "viewers get H.264 only, and this is {name}; choose an H.264 encoder"),
+            Kind::Video => {
+                write!(f, "pictures must be H.264 or H.265, and this is {name}; choose an H.264 encoder")
+            }
             Kind::Audio => write!(f, "sound must be AAC (ADTS) or Opus, and this is {name}"),
         }
     }
@@ -96,7 +100,9 @@ impl Map {
             streams = behind;
             let pid = u16::from_be_bytes([a & 0x1f, b]);
             match stream(stream_type, descriptors) {
-                Stream::Taken(Coding::H264) => map.video = map.video.or(Some((pid, Coding::H264))),
+                Stream::Taken(coding @ (Coding::H264 | Coding::H265)) => {
+                    map.video = map.video.or(Some((pid, coding)));
+                }
                 Stream::Taken(coding) => map.audio = map.audio.or(Some((pid, coding))),
                 Stream::Refused(kind, name) => {
                     let refused = &mut map.refused[kind as usize];
@@ -144,7 +150,7 @@ fn stream(stream_type: u8, descriptors: &[u8]) -> Stream {
         0x01 | 0x02 => Stream::Refused(Video, "MPEG-2 video"),
         0x10 => Stream::Refused(Video, "MPEG-4 part 2"),
         0x21 => Stream::Refused(Video, "JPEG 2000"),
-        0x24 => Stream::Refused(Video, "H.265"),
+        0x24 => Stream::Taken(Coding::H265),
         0x33 => Stream::Refused(Video, "H.266"),
         0xea => Stream::Refused(Video, "VC-1"),
         0x03 | 0x04 => Stream::Refused(Audio, "MPEG audio (MP2, MP3)"),
@@ -155,7 +161,7 @@ fn stream(stream_type: u8, descriptors: &[u8]) -> Stream {
         0x84 | 0x87 => Stream::Refused(Audio, "E-AC-3"),
         0x06 => match registration(descriptors).as_ref() {
             Some(b"Opus") => Stream::Taken(Coding::Opus),
-            Some(b"HEVC") => Stream::Refused(Video, "H.265"),
+            Some(b"HEVC") => Stream::Taken(Coding::H265),
             Some(b"AV01") => Stream::Refused(Video, "AV1"),
             Some(b"VP09") => Stream::Refused(Video, "VP9"),
             Some(b"AC-3") => Stream::Refused(Audio, "AC-3"),

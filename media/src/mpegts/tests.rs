@@ -111,7 +111,7 @@ fn all(bytes: &[u8]) -> Vec<Event> {
 }
 
 fn picture(show: u64, data: &[u8]) -> Event {
-    Event::Picture { show: Ticks((1 << 33) + show), key: false, data: data.to_vec() }
+    Event::Picture { codec: Codec::H264, show: Ticks((1 << 33) + show), key: false, data: data.to_vec() }
 }
 
 #[test]
@@ -234,11 +234,11 @@ fn what_cannot_be_taken_is_named_once() {
     let mut mux = Mux::default();
     let opus = b"\x05\x04Opus";
     for version in [0, 0, 1] {
-        mux.tables(version, &[(0x24, VIDEO, &[]), (0x06, AUDIO, opus), (0x11, 3, &[])]);
+        mux.tables(version, &[(0x33, VIDEO, &[]), (0x06, AUDIO, opus), (0x11, 3, &[])]);
     }
     let events = all(&mux.out);
     let [Event::Unsupported(what)] = events[..] else { panic!("{events:?}") };
-    assert!(what.to_string().contains("H.265"));
+    assert!(what.to_string().contains("H.266"));
     // The second H.264 and the second AAC are not looked at.
     let mut mux = Mux::usual();
     mux.tables(1, &[(H264, VIDEO, &[]), (H264, 3, &[]), (0x11, 4, &[])]);
@@ -247,6 +247,17 @@ fn what_cannot_be_taken_is_named_once() {
     let events = all(&mux.out);
     assert_eq!(events.len(), 2, "{events:?}");
     assert!(matches!(&events[0], Event::Unsupported(what) if what.to_string().contains("LATM")));
+}
+
+#[test]
+fn pictures_in_h265_are_told_apart() {
+    for (stream_type, descriptors) in [(0x24, &b""[..]), (0x06, b"\x05\x04HEVC")] {
+        let mut mux = Mux::default();
+        mux.tables(0, &[(stream_type, VIDEO, descriptors)]);
+        mux.pes(VIDEO, 0, None, true, &[1; 9]);
+        let events = all(&mux.out);
+        assert!(matches!(&events[..], [Event::Picture { codec: Codec::H265, .. }]), "{events:?}");
+    }
 }
 
 #[test]

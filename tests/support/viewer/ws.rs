@@ -226,6 +226,7 @@ impl Media {
         let mut rtc: Rtc = RtcConfig::new()
             .clear_codecs()
             .enable_h264(true)
+            .enable_h265(true)
             .enable_opus(true, false)
             .set_rtp_mode(true)
             .set_reordering_size_video(200)

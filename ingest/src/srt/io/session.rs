@@ -134,7 +134,7 @@ impl Newcomer {
             demuxer: Demuxer::default(),
         };
         let reason = loop {
-            match publishing.advance(&self) {
+            match publishing.advance(&self).await {
                 Ok(wake) => {
                     tokio::select! {
                         datagram = self.datagrams.recv() => match datagram {
@@ -183,7 +183,7 @@ impl Publishing {
     }
 
     /// Does everything that is due; says when to wake up, or why it is over.
-    fn advance(&mut self, caller: &Newcomer) -> Result<Instant, EndReason> {
+    async fn advance(&mut self, caller: &Newcomer) -> Result<Instant, EndReason> {
         let now = Instant::now();
         let wake = self.connection.on_time(now);
         let mut datagram = Vec::new();
@@ -193,7 +193,7 @@ impl Publishing {
         while let Some(payload) = self.connection.next_payload(now) {
             self.live.heard(now, payload.len());
             for event in self.demuxer.push(&payload) {
-                self.on_media(now, event)?;
+                self.on_media(now, event).await?;
             }
             if self.live.b_frames_forbidden() {
                 return Err(EndReason::UnsupportedMedia);
@@ -221,10 +221,14 @@ impl Publishing {
         Ok(wake.min(self.live.next_tick()).max(now + SHORTEST_NAP))
     }
 
-    fn on_media(&mut self, now: Instant, event: Event) -> Result<(), EndReason> {
+    async fn on_media(&mut self, now: Instant, event: Event) -> Result<(), EndReason> {
         let live = &mut self.live;
         match event {
-            Event::Picture { show, key, data } => {
+            Event::Picture { codec, show, key, data } => {
+                if codec != live.codec() {
+                    // Its parameter sets come with the pictures.
+                    live.configure_video(codec, Vec::new()).await;
+                }
                 let units: Vec<&[u8]> = annex_b::nal_units(&data).collect();
                 live.picture(now, Picture { show: show.duration(), key, units: &units });
             }
