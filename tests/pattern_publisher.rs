@@ -11,8 +11,9 @@ use bytes::Bytes;
 use clap::Parser;
 use heliograph_ingest::ftl::client::{ClientSettings, FtlClient, StreamKey};
 use heliograph_tests::{
-    encoder::{self, AudioOutput, FfmpegPublisher, RawInput, VideoPlan, due},
+    encoder::{self, AudioOutput, RawInput, VideoPlan, due},
     pattern::{self, Painter, SAMPLE_RATE, Stamp},
+    through::{Program, Through},
 };
 use tokio::{io::AsyncWriteExt as _, time::sleep_until};
 
@@ -33,9 +34,12 @@ struct Args {
     /// Stream key
     #[arg(long, required_unless_present = "through")]
     key: Option<String>,
-    /// Publish H.264 and AAC through ffmpeg to this RTMP or SRT address instead
+    /// Publish to this RTMP, SRT or WHIP address instead, through another program
     #[arg(long)]
     through: Option<String>,
+    /// Which one
+    #[arg(long, value_enum, default_value = "ffmpeg", requires = "through")]
+    program: Program,
     /// Pixels across
     #[arg(long, default_value_t = 1280)]
     width: u32,
@@ -125,13 +129,14 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Through ffmpeg, which sends as it sees fit.
+/// Through a program that sends as it sees fit.
 async fn publish_through(args: &Args, plan: &VideoPlan, url: &str) -> anyhow::Result<()> {
-    let (mut raw_video, mut raw_audio, mut ffmpeg) = FfmpegPublisher::start(plan, url).await?;
+    let key = args.key.as_deref();
+    let (mut raw_video, mut raw_audio, mut program) = Through::start(args.program, plan, url, key).await?;
     let begun = begin(args);
     let sound = async {
         for run in 0_u64.. {
-            // What ffmpeg does with it is out of sight; after two seconds the server has it for sure.
+            // What the program does with it is out of sight; after two seconds the server has it for sure.
             if run == 2 * u64::from(SAMPLE_RATE / RUN) {
                 say(r#"{"event":"live"}"#);
             }
@@ -143,7 +148,7 @@ async fn publish_through(args: &Args, plan: &VideoPlan, url: &str) -> anyhow::Re
     tokio::select! {
         outcome = draw(args, begun, &mut raw_video) => outcome.context("drawing"),
         outcome = sound => outcome.context("sounding"),
-        outcome = ffmpeg.ended() => outcome,
+        outcome = program.ended() => outcome,
         _ = terminate.recv() => Ok(()),
     }
 }

@@ -12,6 +12,8 @@ export const bounds = {
   glassToGlassMs: { goal: 100, nonsense: 1000 },
   /** The same for publishers whose sound and pictures wait for each other in ffmpeg; SRT: its latency of 120 ms, and 150. */
   containerGlassToGlassMs: { rtmp: { goal: 250 }, srt: { goal: 270 } },
+  /** The same for programs that nobody here has written, GStreamer and aiortc. */
+  foreignGlassToGlassMs: { whip: { goal: 100 }, rtmp: { goal: 250 }, srt: { goal: 270 }, nonsense: 2000 },
   /** The same as at first, right after a publisher came back; 95 of 100 pictures. */
   resumedMs: { goal: 150, nonsense: 400 },
   /** From the first picture until the delay stays within 20 ms of the settled one. */

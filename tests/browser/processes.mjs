@@ -135,12 +135,14 @@ export async function startServer(path, channels, place = here, flags = []) {
 }
 
 /** A publisher of the pattern; `phase` waits for a moment within a keyframe interval. */
-export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false, door = "ftl", bitrate = 2500, grain = 0, place = here } = {}) {
+export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false, door = "ftl", program = "ffmpeg", bitrate = 2500, grain = 0, place = here } = {}) {
   const args = ["--to", server.host, "--port", `${server.ftlPort}`, "--key", server.key(channel), "--keyint", `${keyint}`];
   args.push("--fps", `${fps}`, "--width", `${width}`, "--height", `${height}`, "--bitrate", `${bitrate}`, "--grain", `${grain}`);
   if (interleave) args.push("--interleave");
   if (door === "rtmp") args.push("--through", `rtmp://${server.host}:${server.rtmpPort}/live/${server.key(channel)}`);
   if (door === "srt") args.push("--through", `srt://${server.host}:${server.srtPort}?streamid=${server.key(channel)}`);
+  if (door === "whip") args.push("--through", `${server.url}/whip/${channel}`);
+  if (door !== "ftl") args.push("--program", program);
   const publisher = start(place, path, args, ["ignore", "pipe", "inherit"]);
   const facts = {};
   await new Promise((live, failed) => {

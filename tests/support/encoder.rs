@@ -4,7 +4,6 @@
 //! marker bit says at once where a picture ends, and a full socket makes ffmpeg wait instead of losing packets.
 
 use std::{
-    net::Ipv4Addr,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -19,9 +18,8 @@ use heliograph_media::{
 };
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpListener, TcpStream, UnixDatagram},
+    net::UnixDatagram,
     process::{Child, ChildStdin, Command},
-    time::timeout,
 };
 
 use crate::scratch::Scratch;
@@ -52,6 +50,10 @@ pub struct RawInput {
 }
 
 impl RawInput {
+    pub(crate) fn new(pipe: ChildStdin) -> Self {
+        Self { pipe, header: Vec::new() }
+    }
+
     /// Writes one picture or a run of samples.
     pub async fn write(&mut self, raw: &[u8]) -> anyhow::Result<()> {
         for part in [&std::mem::take(&mut self.header)[..], raw] {
@@ -154,49 +156,6 @@ pub fn audio() -> anyhow::Result<(RawInput, AudioOutput)> {
     // packets would come unevenly, and receivers would wait longer for them.
     let (raw, rtp) = start("-f wav -ignore_length 1 -max_size 1920", output, ClockRate::OPUS, wav_header())?;
     Ok((raw, AudioOutput(rtp)))
-}
-
-/// A foreign publisher for the same raw pictures and samples: one ffmpeg that sends H.264 and AAC to an RTMP or SRT address.
-#[derive(Debug)]
-pub struct FfmpegPublisher(Child);
-
-impl FfmpegPublisher {
-    /// Starts it; samples go into the second end.
-    pub async fn start(plan: &VideoPlan, url: &str) -> anyhow::Result<(RawInput, TcpStream, Self)> {
-        let VideoPlan { width, height, fps, keyint, kbit, profile } = plan;
-        // As the document on publishing says.
-        let container = if url.starts_with("srt:") { "-f mpegts -pes_payload_size 0" } else { "-f flv" };
-        // A process has one standard input, so samples come over a connection.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let mut command = Command::new("ffmpeg");
-        let words = format!(
-            "-hide_banner -loglevel error -probesize 32 -analyzeduration 0 -fflags nobuffer \
-             -f s16le -ar 48000 -ac 2 -i tcp://{} -probesize 32 -analyzeduration 0 -fflags nobuffer \
-             -f rawvideo -pix_fmt yuv420p -s {width}x{height} -r {fps} -i pipe:0 \
-             -map 1:v -c:v libx264 -preset ultrafast -tune zerolatency -profile:v {profile} -bf 0 -g {keyint} \
-             -keyint_min {keyint} -sc_threshold 0 -b:v {kbit}k -maxrate {kbit}k -bufsize {}k \
-             -map 0:a -c:a aac -b:a 128k -flush_packets 1 {container}",
-            listener.local_addr()?,
-            kbit / 2
-        );
-        let mut child = command
-            .args(words.split_whitespace())
-            .arg(url)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .context("ffmpeg is needed for this (apt-get install ffmpeg)")?;
-        let pipe = child.stdin.take().context("a pipe")?;
-        let (samples, _) = timeout(Duration::from_secs(10), listener.accept()).await.context("ffmpeg")??;
-        Ok((RawInput { pipe, header: Vec::new() }, samples, Self(child)))
-    }
-
-    /// Waits for its end, which nobody wants.
-    pub async fn ended(&mut self) -> anyhow::Result<()> {
-        anyhow::bail!("ffmpeg ended: {}", self.0.wait().await?)
-    }
 }
 
 /// An endless WAV file of 16-bit stereo samples at 48 kHz.

@@ -19,6 +19,7 @@ pub mod ports;
 pub mod publisher;
 pub mod scratch;
 pub mod server;
+pub mod through;
 pub mod viewer;
 pub mod wait;
 pub mod whip;
