@@ -273,7 +273,7 @@ impl Media {
                     let due = packet.last_sender_info.map(|sender| {
                         let ticks = packet.time.numer() as i64 - sender.rtp_time.numer() as i64;
                         // The report may be of a later packet, and its time of any turn of 32 bits.
-                        let ticks = f64::from(ticks as i32) / packet.time.denom() as f64;
+                        let ticks = f64::from(ticks as i32) / f64::from(packet.time.denom());
                         match Duration::try_from_secs_f64(ticks) {
                             Ok(later) => sender.ntp_time + later,
                             Err(_) => sender.ntp_time - Duration::from_secs_f64(-ticks),
