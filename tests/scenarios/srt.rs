@@ -62,7 +62,8 @@ async fn h265_over_srt_reaches_viewers_who_decode_it() -> anyhow::Result<()> {
     let codecs = stream["tracks"].to_string();
     assert!(codecs.contains("h265"), "{codecs}");
     let viewer = WsViewer::join(&server, "channel=one").await?;
-    viewer.watch().connected().await?;
+    // x265 begins later than the sound does.
+    viewer.watch().more(25, SOON).await?;
     viewer.watch().keep();
     let report = viewer.watch().more(60, SOON).await?;
     report.check_continuous(FRAME_TICKS)?;
