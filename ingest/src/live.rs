@@ -46,6 +46,8 @@ pub(crate) struct Live {
     /// What comes too early to go on.
     pictures: Waiting,
     sounds: Waiting,
+    /// The shortest time that a picture had to wait since the last tick.
+    held: Option<Duration>,
     opus_bitrate: u32,
     /// With the first AAC.
     audio: Option<AudioThread>,
@@ -86,6 +88,7 @@ impl Live {
             pace: Pace::default(),
             pictures: Waiting::default(),
             sounds: Waiting::default(),
+            held: None,
             opus_bitrate,
             audio: None,
             aac: None,
@@ -120,9 +123,11 @@ impl Live {
 
     /// Without its `pace`, a picture goes on at once, and nobody waits for it.
     fn show(&mut self, now: Instant, picture: Picture<'_>, paced: bool) {
-        let Self { seat, outlet, pace, pictures, .. } = self;
+        let Self { seat, outlet, pace, pictures, held, .. } = self;
         // Pictures in another order than they are shown in have no even pace.
         let due = if outlet.reordered() || !paced { now } else { pace.due(now, picture.show) };
+        let wait = due.saturating_duration_since(now);
+        *held = Some(held.map_or(wait, |least| least.min(wait)));
         outlet.picture(now, picture, &mut |datagram| {
             pictures.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
         });
@@ -332,6 +337,7 @@ impl Live {
             packets: self.packets,
             bitrate_bps: self.bitrate,
             reencoded: self.stage.as_ref().is_some_and(Stage::is_encoding),
+            held: said.held + self.held.take().unwrap_or_default(),
             ..said
         };
         self.seat.tick(now, metadata)

@@ -21,7 +21,7 @@ const CLASSES: usize = 180;
 /// How late the viewers of a stream see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ViewerDelays {
-    /// Viewers whose page tells; WHEP has no way to.
+    /// Viewers whose page tells; foreign players have no way to.
     pub viewers: u32,
     /// Half of them are later; `None` while nobody tells.
     pub p50: Option<Duration>,

@@ -14,7 +14,7 @@ use tracing::info;
 use crate::{
     AllocateError, Allocation, Allocator, AudienceSnapshot, BoxFuture, Capacity, ChannelName, CloseReason,
     GrantedSockets, RelaySettings, Sinks, SoundLevel, StreamId, StreamRequest, StreamSnapshot,
-    TrackDescription, WorkerSnapshot,
+    TrackDescription, Uplink, WorkerSnapshot,
     allocation::checked_tracks,
     capacity::{self, watch::Board},
     egress::Egress,
@@ -149,6 +149,12 @@ impl Relay {
         stream.mute(muted);
         self.inner.streams.changed();
         true
+    }
+
+    /// How late a stream's media is already when it gets here, when that is known.
+    #[must_use]
+    pub fn uplink(&self, stream: StreamId) -> Option<Uplink> {
+        self.inner.streams.get(stream)?.uplink()
     }
 
     /// Says how loud a stream is. Whoever measures it says so more often than once in three seconds.

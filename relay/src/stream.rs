@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::{
     ChannelName, CloseReason, CodecParameters, SoundLevel, StreamId, Track, TrackDescription, Unplayable,
-    ViewerDelays, Warning, delays::Delays, sound::Sound, unplayable::UnplayableCounts,
+    Uplink, ViewerDelays, Warning, delays::Delays, sound::Sound, unplayable::UnplayableCounts,
 };
 
 /// Whether media flows.
@@ -55,8 +55,10 @@ pub struct StreamSnapshot {
     pub layers: Vec<TrackSnapshot>,
     /// Connected viewers.
     pub viewers: u32,
-    /// How late they see it, from here to their screens.
+    /// How late they see it.
     pub viewer_delays: ViewerDelays,
+    /// How late it is already when it gets here, when that is known.
+    pub uplink: Option<Uplink>,
     /// How many cannot decode it.
     pub unplayable: Unplayable,
     /// Viewers get silence instead of the sound.
@@ -112,6 +114,7 @@ pub(crate) struct Report {
     /// Of [`Track::Video`] and [`Track::Audio`].
     pub(crate) parameters: [Option<CodecParameters>; 2],
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) uplink: Option<Uplink>,
     pub(crate) refused: BTreeMap<&'static str, u64>,
 }
 
@@ -229,6 +232,11 @@ impl LiveStream {
         lock(&self.report).parameters.get(track.index()).cloned().flatten()
     }
 
+    /// How late the media is already when it gets here.
+    pub(crate) fn uplink(&self) -> Option<Uplink> {
+        lock(&self.report).uplink
+    }
+
     /// Whether media flows.
     pub(crate) fn state(&self) -> StreamState {
         lock(&self.report).state
@@ -325,6 +333,7 @@ impl LiveStream {
             layers: report.layers,
             viewers: self.viewers.load(Ordering::Relaxed),
             viewer_delays: self.delays.snapshot(),
+            uplink: report.uplink,
             unplayable: self.unplayable.snapshot(),
             muted,
             sound: self.sound.level(Instant::now()).filter(|_| !muted),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use heliograph_relay::{
     Allocator, BoxFuture, Capacity, CloseReason, FeedSink, PlayoutDelay, Relay, StreamId, StreamSnapshot,
-    ViewerEvent, ViewerHandle, WatchError, WatchRequest,
+    Uplink, ViewerEvent, ViewerHandle, WatchError, WatchRequest,
 };
 use tokio::sync::watch;
 
@@ -20,6 +20,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn add_reader(&self, reader: Arc<dyn FeedSink>);
     /// Time since 1970 on the clock of the sender reports to viewers.
     fn report_clock(&self) -> Duration;
+    /// How late a stream's media is already when it gets here.
+    fn uplink(&self, stream: StreamId) -> Option<Uplink>;
     /// What the machine can carry.
     fn capacity(&self) -> Capacity;
     fn allocator(&self) -> &dyn Allocator;
@@ -74,6 +76,10 @@ impl Backend for Relay {
 
     fn report_clock(&self) -> Duration {
         Relay::report_clock(self)
+    }
+
+    fn uplink(&self, stream: StreamId) -> Option<Uplink> {
+        Relay::uplink(self, stream)
     }
 
     fn capacity(&self) -> Capacity {

@@ -16,7 +16,7 @@ use crate::{
     backend::Backend,
     messages::{
         ChannelState, Layer, LayerEntry, StateChange, StreamEntry, StreamsDocument, TrackEntry, TrackKind,
-        WarningEntry,
+        Uplink, UplinkBasis, WarningEntry,
     },
 };
 
@@ -178,7 +178,19 @@ fn entry(stream: StreamSnapshot) -> StreamEntry {
         bitrate_bps: tracks.iter().map(|track| track.bitrate_bps).sum(),
         tracks,
         layers: stream.layers.iter().map(layer_entry).collect(),
+        uplink: stream.uplink.map(uplink),
         warnings: stream.warnings.iter().map(warning).collect(),
+    }
+}
+
+/// As viewers are told.
+pub(crate) fn uplink(uplink: heliograph_relay::Uplink) -> Uplink {
+    Uplink {
+        delay_ms: u32::try_from(uplink.delay.as_millis()).unwrap_or(u32::MAX),
+        basis: match uplink.basis {
+            heliograph_relay::UplinkBasis::Capture => UplinkBasis::Capture,
+            heliograph_relay::UplinkBasis::Network => UplinkBasis::Network,
+        },
     }
 }
 

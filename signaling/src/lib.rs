@@ -63,6 +63,7 @@ fn public(backend: Arc<dyn Backend>, settings: Arc<SignalingSettings>) -> Router
         .route("/whep", whep::endpoint(whep::join_by_query))
         .route("/whep/{channel}", whep::endpoint(whep::join_channel))
         .route("/whep/session/{id}", whep::resource())
+        .route("/whep/session/{id}/messages", whep::messages())
         .route("/streams", get(streams::streams).fallback(cors::read_only))
         .route("/events", get(streams::events).fallback(cors::read_only))
         .route("/capacity", get(streams::capacity).fallback(cors::read_only))

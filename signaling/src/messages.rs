@@ -138,7 +138,7 @@ pub struct ClockQuestion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct DelayReport {
-    /// From the server to the screen, in milliseconds, at most 60000.
+    /// From the camera to the screen as far as the page knows (`Uplink` included), in milliseconds, at most 60000.
     pub delay_ms: u32,
 }
 
@@ -152,6 +152,31 @@ pub struct ClockAnswer {
     /// Microseconds since 1970 on the clock that the sender reports go by.
     #[cfg_attr(test, ts(type = "number"))]
     pub server_us: u64,
+    /// How late what is watched is already when it gets to the server; absent while that is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub uplink: Option<Uplink>,
+}
+
+/// The way from camera or encoder to the server. A viewer adds it to what it measures against the sender reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Uplink {
+    /// Milliseconds, at most 60000.
+    pub delay_ms: u32,
+    /// What is in it.
+    pub basis: UplinkBasis,
+}
+
+/// What is in an `Uplink`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "lowercase")]
+pub enum UplinkBasis {
+    /// All from the capture on, by the publisher's own clock.
+    Capture,
+    /// The network, and what the server holds back on purpose; not what camera and encoder need.
+    Network,
 }
 
 /// The data of `state`.
@@ -250,6 +275,8 @@ pub struct StreamEntry {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[cfg_attr(test, ts(as = "Option<Vec<LayerEntry>>", optional))]
     pub layers: Vec<LayerEntry>,
+    /// How late it is already when it gets to the server; `null` while that is not known.
+    pub uplink: Option<Uplink>,
     /// What the streamer should change, most urgent first.
     pub warnings: Vec<WarningEntry>,
 }

@@ -20,6 +20,8 @@ fn the_generated_typescript_is_current() {
         .and::<ClockQuestion>()
         .and::<DelayReport>()
         .and::<ClockAnswer>()
+        .and::<Uplink>()
+        .and::<UplinkBasis>()
         .and::<StateChange>()
         .and::<Layer>()
         .and::<ChannelState>()
@@ -84,7 +86,11 @@ fn the_new_server_messages() {
         &json!({"event": "playout", "data": {"min_ms": 0, "max_ms": 2000, "limit_ms": 4000}}),
     );
     check(
-        &ServerMessage::Clock(ClockAnswer { client_us: 12_345_678, server_us: 1_700_000_000_123_456 }),
+        &ServerMessage::Clock(ClockAnswer {
+            client_us: 12_345_678,
+            server_us: 1_700_000_000_123_456,
+            uplink: None,
+        }),
         &json!({"event": "clock", "data": {"client_us": 12_345_678, "server_us": 1_700_000_000_123_456_u64}}),
     );
     let notice = Notice { code: "stream_ended".into(), message: "the stream has ended".into() };

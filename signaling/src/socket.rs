@@ -30,10 +30,7 @@ use crate::{
     client::Client,
     directory::{Brief, Listing},
     inbound::{Budget, Inbound, parse},
-    messages::{
-        ChannelState, ClockAnswer, Notice, SdpKind, ServerMessage, SessionDescription, StateChange,
-        ViewerCount,
-    },
+    messages::{ChannelState, Notice, SdpKind, ServerMessage, SessionDescription, StateChange, ViewerCount},
     playout,
     query::Target,
     wire::{End, Frame, Goodbye, Wire},
@@ -245,8 +242,9 @@ impl Session {
             return Ok(());
         }
         if let Inbound::Clock(client_us) = inbound {
-            let server_us = u64::try_from(self.app.backend.report_clock().as_micros()).unwrap_or(u64::MAX);
-            return self.wire.send(&ServerMessage::Clock(ClockAnswer { client_us, server_us })).await;
+            let stream = self.watching.as_ref().map(|watching| watching.stream);
+            let answer = self.app.clock(client_us, stream);
+            return self.wire.send(&ServerMessage::Clock(answer)).await;
         }
         // What belongs to a session that has just ended is late, not wrong.
         let Some(watching) = &mut self.watching else { return Ok(()) };

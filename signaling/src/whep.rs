@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Json,
     body::Body,
     extract::{Path, Query, State},
     handler::Handler,
@@ -22,7 +23,8 @@ use crate::{
     body::read_text,
     client::Client,
     cors,
-    messages::PlayoutRange,
+    inbound::{self, Inbound},
+    messages::{PlayoutRange, ServerMessage},
     playout,
     problem::Refusal,
     query::{Pairs, stream_by_port},
@@ -32,6 +34,7 @@ use crate::{
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const ENDPOINT_METHODS: &str = "POST, OPTIONS";
+const JSON: &str = "application/json";
 const RESOURCE_METHODS: &str = "PATCH, DELETE, OPTIONS";
 /// Time for the relay to make an answer.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
@@ -59,6 +62,13 @@ pub(crate) fn resource() -> MethodRouter<Arc<App>> {
         .delete(leave)
         .options(async || with(cors::options(RESOURCE_METHODS), ACCEPT_PATCH, FRAGMENT))
         .fallback(async || wrong_method(RESOURCE_METHODS))
+}
+
+/// Where a viewer says what has no place in WHEP, where the session's own address takes no `POST`.
+pub(crate) fn messages() -> MethodRouter<Arc<App>> {
+    post(say)
+        .merge(options(async || with(cors::options(ENDPOINT_METHODS), ACCEPT_POST, JSON)))
+        .fallback(async || wrong_method(ENDPOINT_METHODS))
 }
 
 /// `POST /whep/{channel}`
@@ -164,6 +174,33 @@ async fn trickle(
             response.headers_mut().insert(header::ETAG, ascii(&tag));
             Ok(response)
         }
+    }
+}
+
+/// `POST`: what a viewer of the WebSocket says while it watches, `clock` and `delay`.
+async fn say(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let id = SessionId::parse(&id).ok_or_else(no_session)?;
+    if !is_type(&headers, JSON) {
+        return Err(wrong_type(JSON, ACCEPT_POST));
+    }
+    let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad_message", why);
+    let message = read_text(body, &app.settings).await?;
+    match inbound::parse(message.as_bytes()).map_err(bad)? {
+        Inbound::Clock(client_us) => {
+            let stream = app.whep.say(id, None).await.ok_or_else(no_session)??;
+            let answer = ServerMessage::Clock(app.clock(client_us, Some(stream)));
+            Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+        }
+        Inbound::Delay(delay) => {
+            app.whep.say(id, Some(delay)).await.ok_or_else(no_session)??;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        _ => Err(bad("a WHEP session is asked for the clock or told a delay, nothing else".to_owned())),
     }
 }
 

@@ -1,8 +1,13 @@
 //! The WHEP sessions: each a task that owns its viewer, found by an address that nobody can guess.
 
-use std::{fmt, str::from_utf8, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    str::from_utf8,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use dashmap::DashMap;
 use heliograph_edge::sdp::parse_candidate_fragment;
 use heliograph_relay::{CloseReason, StreamId, ViewerEvent, WatchError};
@@ -10,7 +15,7 @@ use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, info, info_span};
 
-use crate::{backend::Viewer, client::Client, problem::Refusal, whep};
+use crate::{backend::Viewer, client::Client, inbound::Budget, problem::Refusal, whep};
 
 /// Requests that wait for one session. More of them wait in their own connections.
 const QUEUE: usize = 2;
@@ -48,6 +53,7 @@ pub(crate) enum Patched {
 
 enum Command {
     Patch { condition: Condition, fragment: String, reply: oneshot::Sender<Result<Patched, Refusal>> },
+    Say { delay: Option<Duration>, reply: oneshot::Sender<Result<StreamId, Refusal>> },
     End { reply: oneshot::Sender<()> },
 }
 
@@ -68,7 +74,8 @@ impl WhepSessions {
             .lines()
             .find_map(|line| line.strip_prefix("a=ice-ufrag:"))
             .map(|name| name.trim().to_owned());
-        let session = Session { viewer, commands, tag: tag.clone(), ufrag };
+        let budget = Budget::new(tokio::time::Instant::now());
+        let session = Session { viewer, stream, commands, budget, tag: tag.clone(), ufrag };
         let sessions = self.clone();
         let span = info_span!("viewer", whep = %id.shown(), stream = ?stream);
         tokio::spawn(
@@ -97,6 +104,18 @@ impl WhepSessions {
         answer.await.ok()
     }
 
+    /// The viewer says something beside its negotiation: how late it sees the stream, or nothing but a question. Returns what
+    /// it watches; `None` when there is no such session.
+    pub(crate) async fn say(
+        &self,
+        id: SessionId,
+        delay: Option<Duration>,
+    ) -> Option<Result<StreamId, Refusal>> {
+        let (reply, answer) = oneshot::channel();
+        self.sender(id)?.send(Box::new(Command::Say { delay, reply })).await.ok()?;
+        answer.await.ok()
+    }
+
     /// Ends a session; `None` when there is no such session.
     pub(crate) async fn end(&self, id: SessionId) -> Option<()> {
         let (reply, answer) = oneshot::channel();
@@ -116,7 +135,9 @@ impl WhepSessions {
 
 struct Session {
     viewer: Box<dyn Viewer>,
+    stream: StreamId,
     commands: mpsc::Receiver<Box<Command>>,
+    budget: Budget,
     tag: String,
     /// The viewer's ICE name: another one in a fragment restarts ICE.
     ufrag: Option<String>,
@@ -131,6 +152,9 @@ impl Session {
                     Some(Command::Patch { condition, fragment, reply }) => {
                         // Whoever asked may be gone by now.
                         let _ = reply.send(self.patch(&condition, &fragment));
+                    }
+                    Some(Command::Say { delay, reply }) => {
+                        let _ = reply.send(self.say(delay));
                     }
                     Some(Command::End { reply }) => {
                         self.viewer.close(CloseReason::ViewerLeft);
@@ -147,6 +171,21 @@ impl Session {
                 },
             }
         }
+    }
+
+    fn say(&mut self, delay: Option<Duration>) -> Result<StreamId, Refusal> {
+        if !self.budget.take(tokio::time::Instant::now()) {
+            return Err(Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_messages",
+                "too many messages in a short time",
+            )
+            .header(header::RETRY_AFTER, "10"));
+        }
+        if let Some(delay) = delay {
+            self.viewer.report_delay(delay);
+        }
+        Ok(self.stream)
     }
 
     /// Without a restart there is nothing to do: candidates are read for their shape only, so a missing

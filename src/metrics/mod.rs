@@ -187,9 +187,6 @@ fn write_audience(page: &mut Page, audience: &AudienceSnapshot) {
 
 fn write_streams(page: &mut Page, streams: &[StreamSnapshot]) {
     page.single("heliograph_relay_streams", Kind::Gauge, "Streams that have a port.", streams.len());
-    // A colon stands in no channel's name.
-    let label =
-        |stream: &StreamSnapshot| stream.channel.clone().unwrap_or_else(|| format!(":{}", stream.port));
     let mut family = page.family(
         "heliograph_relay_stream_live",
         Kind::Gauge,
@@ -233,6 +230,7 @@ fn write_streams(page: &mut Page, streams: &[StreamSnapshot]) {
             }
         }
     }
+    write_what_viewers_get(page, streams);
     let mut family = page.family(
         "heliograph_relay_stream_refused_datagrams_total",
         Kind::Counter,
@@ -245,10 +243,72 @@ fn write_streams(page: &mut Page, streams: &[StreamSnapshot]) {
     }
 }
 
+/// How late viewers see it and how loud it is: left out while nobody tells.
+fn write_what_viewers_get(page: &mut Page, streams: &[StreamSnapshot]) {
+    let mut family = page.family(
+        "heliograph_relay_stream_viewers_telling_delay",
+        Kind::Gauge,
+        "Viewers whose page tells how late it shows the stream.",
+    );
+    for stream in streams {
+        family.sample(&[("channel", &label(stream))], stream.viewer_delays.viewers);
+    }
+    let mut family = page.family(
+        "heliograph_relay_stream_viewer_delay_seconds",
+        Kind::Gauge,
+        "How late viewers see the stream, as their pages tell: half of them are later than 0.5, one of twenty than 0.95.",
+    );
+    for stream in streams {
+        let delays = stream.viewer_delays;
+        for (quantile, delay) in [("0.5", delays.p50), ("0.95", delays.p95)] {
+            if let Some(delay) = delay {
+                family.sample(&[("channel", &label(stream)), ("quantile", quantile)], delay.as_secs_f64());
+            }
+        }
+    }
+    type Value = fn(&StreamSnapshot) -> Option<f64>;
+    let by_stream: [(&str, &str, Value); 4] = [
+        (
+            "heliograph_relay_stream_uplink_delay_seconds",
+            "How late the stream is already when it gets here, as far as that is known.",
+            |stream| Some(stream.uplink?.delay.as_secs_f64()),
+        ),
+        ("heliograph_relay_stream_sound_peak_dbfs", "The highest sample of the last second.", |stream| {
+            Some(f64::from(stream.sound?.peak_dbfs))
+        }),
+        (
+            "heliograph_relay_stream_sound_rms_dbfs",
+            "The mean power of the sound over the last second.",
+            |stream| Some(f64::from(stream.sound?.rms_dbfs)),
+        ),
+        (
+            "heliograph_relay_stream_silent_seconds",
+            "Since when nothing can be heard, 0 while something is.",
+            |stream| Some(stream.sound?.silent_for.as_secs_f64()),
+        ),
+    ];
+    for (name, help, value) in by_stream {
+        let mut family = page.family(name, Kind::Gauge, help);
+        for stream in streams {
+            if let Some(value) = value(stream) {
+                family.sample(&[("channel", &label(stream))], value);
+            }
+        }
+    }
+}
+
+/// The channel, or the port of a stream without one: a colon stands in no channel's name.
+fn label(stream: &StreamSnapshot) -> String {
+    stream.channel.clone().unwrap_or_else(|| format!(":{}", stream.port))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use std::{collections::BTreeMap, time::SystemTime};
+    use std::{
+        collections::BTreeMap,
+        time::{Duration, SystemTime},
+    };
 
     use heliograph_media::{Codec, MediaKind};
     use heliograph_relay::{JoinTimes, StreamId, TrackSnapshot};
@@ -283,9 +343,21 @@ mod tests {
             }],
             viewers: 3,
             muted: false,
-            viewer_delays: heliograph_relay::ViewerDelays::default(),
+            viewer_delays: heliograph_relay::ViewerDelays {
+                viewers: 2,
+                p50: Some(Duration::from_millis(125)),
+                p95: Some(Duration::from_millis(500)),
+            },
+            uplink: Some(heliograph_relay::Uplink {
+                delay: Duration::from_millis(20),
+                basis: heliograph_relay::UplinkBasis::Network,
+            }),
             unplayable: heliograph_relay::Unplayable::default(),
-            sound: None,
+            sound: Some(heliograph_relay::SoundLevel {
+                peak_dbfs: -6.0,
+                rms_dbfs: -21.5,
+                silent_for: Duration::ZERO,
+            }),
             warnings: Vec::new(),
             refused: BTreeMap::from([("duplicate", 2)]),
         }
@@ -310,6 +382,10 @@ mod tests {
             "heliograph_relay_egress_dropped_packets_total{worker=\"0\",cause=\"socket_full\"} 0",
             "heliograph_relay_stream_packets_total{channel=\"den\",kind=\"video\"} 7",
             "heliograph_relay_stream_viewers{channel=\":24001\"} 3",
+            "heliograph_relay_stream_viewer_delay_seconds{channel=\"den\",quantile=\"0.95\"} 0.5",
+            "heliograph_relay_stream_uplink_delay_seconds{channel=\"den\"} 0.02",
+            "heliograph_relay_stream_sound_rms_dbfs{channel=\"den\"} -21.5",
+            "heliograph_relay_stream_silent_seconds{channel=\":24001\"} 0",
             "heliograph_relay_stream_refused_datagrams_total{channel=\"den\",cause=\"duplicate\"} 2",
             "heliograph_relay_refused_viewers_total{cause=\"full\"} 1",
             "heliograph_relay_ended_sessions_total{reason=\"viewer_left\"} 5",

@@ -106,6 +106,7 @@ impl Streams for World {
             viewers: 3,
             muted: true,
             viewer_delays: heliograph_relay::ViewerDelays::default(),
+            uplink: None,
             unplayable: heliograph_relay::Unplayable { without_picture: 1, without_sound: 0, turned_away: 2 },
             sound: None,
             warnings: vec![Warning::BFrames],

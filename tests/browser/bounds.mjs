@@ -14,6 +14,8 @@ export const bounds = {
   containerGlassToGlassMs: { rtmp: { goal: 250 }, srt: { goal: 270 } },
   /** The same for programs that nobody here has written, GStreamer and aiortc. */
   foreignGlassToGlassMs: { whip: { goal: 100 }, rtmp: { goal: 250 }, srt: { goal: 270 }, nonsense: 2000 },
+  /** How far the page's figure for the delay may be from the true one, once the way to the server is slow. */
+  delayFigureMs: { goal: 60, nonsense: 200 },
   /** The same as at first, right after a publisher came back; 95 of 100 pictures. */
   resumedMs: { goal: 150, nonsense: 400 },
   /** From the first picture until the delay stays within 20 ms of the settled one. */

@@ -193,6 +193,8 @@ pub struct PublicationMetadata {
     pub round_trip: Option<Duration>,
     /// Its pictures are encoded anew, because they have B-frames.
     pub reencoded: bool,
+    /// How long we hold media back on purpose before it goes on (SRT's latency, evenness).
+    pub held: Duration,
 }
 
 /// How a publication ended.

@@ -9,6 +9,7 @@ mod channels;
 mod doorkeeper;
 mod guest;
 mod key;
+mod least_delay;
 mod link;
 mod reports;
 mod seat;

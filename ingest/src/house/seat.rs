@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use heliograph_media::Bitrate;
+use heliograph_media::{Bitrate, Ssrc, rtcp};
 use heliograph_relay::{AllocateError, ChannelName, StreamRequest, TrackDescription};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use super::{
     Ending, Guest, PublisherSnapshot,
     ceiling::{Ceiling, Finding},
     channels::SessionHandle,
+    least_delay::LeastDelay,
     link::{RelayLink, Remedy, Trouble},
 };
 use crate::{
@@ -38,6 +39,7 @@ pub struct Seat {
     link: Option<RelayLink>,
     trouble: Trouble,
     ceiling: Ceiling,
+    least_delay: LeastDelay,
     relinking: Option<BoxFuture<'static, Result<RelayLink, AllocateError>>>,
     since: Instant,
     since_wall: SystemTime,
@@ -72,6 +74,7 @@ impl Seat {
             link: None,
             trouble: Trouble::default(),
             ceiling,
+            least_delay: LeastDelay::default(),
             relinking: None,
             since: now,
             since_wall: SystemTime::now(),
@@ -189,8 +192,8 @@ impl Seat {
         }
     }
 
-    /// To be called about twice a second with how the publisher is doing: shows it, reports it when that is due, and asks
-    /// a relay that was restarted for the port again. `Some` when the session must end.
+    /// To be called about twice a second with how the publisher is doing: shows it, reports it when that is due, tells the
+    /// relay how long its media takes at least, and asks a relay that was restarted for the port again. `Some` when the session must end.
     pub fn tick(&mut self, now: Instant, metadata: PublicationMetadata) -> Option<EndReason> {
         let sends = Bitrate::bps(metadata.bitrate_bps);
         if now >= self.next_metadata {
@@ -198,6 +201,12 @@ impl Seat {
             if let Some(reports) = self.guest.reports() {
                 reports.metadata(self.guest.publication.clone(), metadata.clone());
             }
+        }
+        if let Some(delay) = self.least_delay.now(now, metadata.round_trip, metadata.held) {
+            let mut datagram = Vec::with_capacity(16);
+            // About the session, not about one of its tracks.
+            rtcp::write_least_delay(&mut datagram, Ssrc(0), delay);
+            self.send(&datagram);
         }
         self.publish_snapshot(metadata);
         match self.ceiling.look(now, sends) {

@@ -65,6 +65,7 @@ pub(super) struct Connection {
     heard: Instant,
     said_goodbye: bool,
     round_trip: Option<Duration>,
+    latency: Duration,
 }
 
 impl Connection {
@@ -114,6 +115,7 @@ impl Connection {
             heard: now,
             said_goodbye: false,
             round_trip: None,
+            latency,
         };
         // The first control packet sets the caller's clock, which has gone on while its key was checked.
         let passed = now.saturating_duration_since(arrived);
@@ -202,6 +204,11 @@ impl Connection {
     /// Between us and the caller, when measured.
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
+    }
+
+    /// How long after it was sent over the quickest way everything is handed out.
+    pub(super) fn latency(&self) -> Duration {
+        self.latency
     }
 
     /// Packets that did not come in time, and how many reports of loss were sent.

@@ -1,6 +1,7 @@
 //! What every door needs whose media comes over a network that loses packets: order and requests ([`reorder`]), clocks
-//! ([`sync`]), and figures ([`health`]). All of it is sans-IO.
+//! ([`sync`], [`capture`]), and figures ([`health`]). All of it is sans-IO.
 
+pub(crate) mod capture;
 pub(crate) mod health;
 pub(crate) mod reorder;
 pub(crate) mod sync;

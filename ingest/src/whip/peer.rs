@@ -22,6 +22,7 @@ pub(super) struct Peer {
     ice: IceLite,
     dtls: DtlsEndpoint,
     keys: Option<Srtp>,
+    flight: Flight,
     reception: Reception,
     began: Instant,
     out: VecDeque<Outgoing>,
@@ -79,6 +80,7 @@ impl Peer {
             ice,
             dtls: DtlsEndpoint::accept(context, identity, fingerprints)?,
             keys: None,
+            flight: Flight::default(),
             reception,
             began: now,
             out: VecDeque::new(),
@@ -97,7 +99,7 @@ impl Peer {
     ) -> Option<SocketAddr> {
         match bytes.first() {
             Some(0..=3) => return self.on_stun(now, path, bytes),
-            Some(20..=63) => self.on_dtls(path, bytes),
+            Some(20..=63) => self.on_dtls(now, path, bytes),
             Some(128..=191) => self.on_srtp(now, bytes),
             _ => self.rejected += 1,
         }
@@ -116,7 +118,7 @@ impl Peer {
         if self.keys.is_none() {
             if self.dtls.next_timeout().is_some_and(|left| left.is_zero()) {
                 self.dtls.handle_timeout();
-                self.after_dtls();
+                self.after_dtls(now);
             }
             if now >= self.began + HANDSHAKE_LIMIT {
                 self.end(PeerEnd::HandshakeTimeout);
@@ -163,7 +165,7 @@ impl Peer {
     pub(super) fn finish(&mut self) {
         self.reception.finish();
         self.dtls.close();
-        self.send_dtls();
+        let _ = self.send_dtls();
         self.transmit();
     }
 
@@ -196,16 +198,21 @@ impl Peer {
         fresh.then_some(path.remote)
     }
 
-    fn on_dtls(&mut self, path: UdpPath, bytes: &[u8]) {
+    fn on_dtls(&mut self, now: Instant, path: UdpPath, bytes: &[u8]) {
         if !self.ice.validated(Path::Udp(path)) {
             return self.rejected += 1;
         }
+        if let Some(round_trip) = self.flight.answered(now) {
+            self.reception.on_handshake(round_trip);
+        }
         self.dtls.handle_datagram(bytes);
-        self.after_dtls();
+        self.after_dtls(now);
     }
 
-    fn after_dtls(&mut self) {
-        self.send_dtls();
+    fn after_dtls(&mut self, now: Instant) {
+        if self.send_dtls() {
+            self.flight.sent(now);
+        }
         match self.dtls.status() {
             DtlsStatus::Handshaking => {}
             DtlsStatus::Connected(keys) if self.keys.is_none() => match Srtp::new(&keys) {
@@ -218,12 +225,16 @@ impl Peer {
         }
     }
 
-    fn send_dtls(&mut self) {
+    /// Whether there was something to send.
+    fn send_dtls(&mut self) -> bool {
+        let mut sent = false;
         while let Some(datagram) = self.dtls.poll_transmit() {
             if let Some(Path::Udp(path)) = self.ice.selected() {
                 self.out.push_back(Outgoing::Peer(path, datagram));
+                sent = true;
             }
         }
+        sent
     }
 
     fn on_srtp(&mut self, now: Instant, bytes: &mut [u8]) {
@@ -264,6 +275,31 @@ impl Peer {
 
     fn end(&mut self, end: PeerEnd) {
         self.ended.get_or_insert(end);
+    }
+}
+
+/// The round trip of the handshake: from our flight to the publisher's answer. Our first timeout is short, so that on a long
+/// way the flight goes out again before the first one can be answered: it is the first that counts. Where that got lost it is
+/// too long, until a retransmission of media measures better.
+#[derive(Debug, Default)]
+enum Flight {
+    #[default]
+    None,
+    Sent(Instant),
+    Over,
+}
+
+impl Flight {
+    fn sent(&mut self, now: Instant) {
+        if matches!(self, Self::None) {
+            *self = Self::Sent(now);
+        }
+    }
+
+    fn answered(&mut self, now: Instant) -> Option<Duration> {
+        let Self::Sent(sent) = *self else { return None };
+        *self = Self::Over;
+        Some(now.saturating_duration_since(sent))
     }
 }
 

@@ -294,6 +294,7 @@ fn metadata(
         bitrate_bps: health.bitrate().as_bps(),
         round_trip: health.round_trip,
         reencoded: false,
+        held: Duration::ZERO,
     }
 }
 

@@ -1,4 +1,4 @@
-//! RTCP: reports, feedback and goodbyes (RFC 3550 section 6, RFC 3611, RFC 4585, RFC 5104).
+//! RTCP: reports, feedback and goodbyes (RFC 3550 section 6, RFC 3611, RFC 4585, RFC 5104), and what an ingest tells a relay.
 //!
 //! Reading goes through the `rtc-rtcp` library and gives owned values; writing appends to a `Vec` that the
 //! caller keeps, without allocating once that has grown.
@@ -7,6 +7,7 @@ mod read;
 mod reception;
 mod report;
 mod transport_feedback;
+mod uplink;
 mod write;
 
 pub use read::{
@@ -15,6 +16,7 @@ pub use read::{
 pub use reception::Reception;
 pub use report::{ReportBlock, SenderInfo};
 pub use transport_feedback::{MAX_FEEDBACK_PACKETS, write_transport_feedback};
+pub use uplink::{write_captured, write_least_delay};
 pub use write::{
     MAX_CNAME_LEN, MAX_PAIRS_PER_NACK, MAX_REPORTS, write_bye, write_delay_since_reference_time, write_fir,
     write_nack, write_pli, write_receiver_report, write_remb, write_sdes_cname, write_sender_report,

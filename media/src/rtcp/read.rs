@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Buf;
 use rtc_rtcp::{
     goodbye::Goodbye,
@@ -13,7 +15,7 @@ use rtc_rtcp::{
 use rtc_shared::marshal::{Marshal, Unmarshal};
 use thiserror::Error;
 
-use super::ReportBlock;
+use super::{ReportBlock, uplink};
 use crate::{NtpTime, Ssrc, WireSeq};
 
 /// At most so many packets are taken from one datagram; a datagram with more is refused.
@@ -79,6 +81,20 @@ pub enum Rtcp {
     Bye {
         /// Which ones; at most 31.
         ssrcs: Vec<Ssrc>,
+    },
+    /// From an ingest: media takes at least so long from its encoder until it leaves the ingest.
+    LeastDelay {
+        /// Whole microseconds.
+        delay: Duration,
+    },
+    /// From an ingest that knows its publisher's clock: when something was captured.
+    Captured {
+        /// The track.
+        ssrc: Ssrc,
+        /// On the track's clock.
+        rtp_timestamp: u32,
+        /// How long before this was sent; whole microseconds.
+        ago: Duration,
     },
     /// A well-formed packet of a kind nobody here reads.
     Other,
@@ -201,6 +217,7 @@ fn parse_one(header: &Header, body: &[u8]) -> Result<Rtcp, rtc_shared::error::Er
             Rtcp::Fir { media: entries.map(|entry| (Ssrc(entry.ssrc), entry.sequence_number)).collect() }
         }
         (PacketType::ExtendedReport, _) => receiver_reference_time(body).unwrap_or(Rtcp::Other),
+        (PacketType::ApplicationDefined, subtype) => uplink::read(subtype, body).unwrap_or(Rtcp::Other),
         _ => Rtcp::Other,
     })
 }

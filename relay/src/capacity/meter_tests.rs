@@ -58,6 +58,7 @@ impl Machine {
             viewers: 0,
             muted: false,
             viewer_delays: crate::ViewerDelays::default(),
+            uplink: None,
             unplayable: crate::Unplayable::default(),
             sound: None,
             warnings: Vec::new(),

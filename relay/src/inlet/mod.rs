@@ -22,6 +22,9 @@ mod testing;
 mod tests;
 mod timeline;
 mod track;
+mod uplink;
+#[cfg(test)]
+mod uplink_tests;
 
 use std::{
     net::SocketAddr,
@@ -333,6 +336,7 @@ impl Inlet {
                 self.settings.ring.keyframe_run_max,
                 self.settings.ring.keyframe_run_bytes,
             ),
+            uplink: self.timeline.uplink(now).filter(|_| self.state == StreamState::Live),
             refused: self.all_counters().by_label(),
         }
     }
@@ -409,6 +413,10 @@ impl Inlet {
                     if known {
                         self.rtcp_from[index] = Some(from);
                     }
+                }
+                Rtcp::LeastDelay { delay } => self.timeline.least_delay(now, delay),
+                Rtcp::Captured { ssrc, rtp_timestamp, ago } => {
+                    self.timeline.captured(now, ssrc, rtp_timestamp, ago);
                 }
                 Rtcp::Bye { ssrcs } => {
                     // The next session may come from another socket, and need not wait for silence.

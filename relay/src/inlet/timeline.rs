@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use heliograph_media::{ClockRate, NtpTime, Ssrc};
 
-use crate::{Track, TrackClock};
+use super::uplink::UplinkWatch;
+use crate::{Track, TrackClock, Uplink};
 
 /// Where presentation time begins: far enough from zero that nothing before the first packet is negative.
 const BEGINNING: i64 = 600 * SECOND;
@@ -44,6 +45,7 @@ pub(super) struct Timeline {
     early: [Option<(Ssrc, NtpTime, u32)>; 2 * Track::COUNT],
     early_next: usize,
     changed: bool,
+    uplink: UplinkWatch,
 }
 
 /// A publisher's life from one start to the next.
@@ -136,6 +138,7 @@ impl Timeline {
             early: [None; 2 * Track::COUNT],
             early_next: 0,
             changed: false,
+            uplink: UplinkWatch::default(),
         }
     }
 
@@ -238,6 +241,28 @@ impl Timeline {
         self.align_by_reports();
     }
 
+    /// An ingest says how long media takes at least.
+    pub(super) fn least_delay(&mut self, now: Instant, delay: Duration) {
+        self.uplink.least(now, delay);
+    }
+
+    /// An ingest says how long ago something was captured.
+    pub(super) fn captured(&mut self, now: Instant, ssrc: Ssrc, timestamp: u32, ago: Duration) {
+        let Some((at, presentation)) = self.at else { return };
+        for track in [Track::Video, Track::Audio] {
+            let line = &self.lines[track.index()];
+            let Some(run) = line.run.as_ref().filter(|run| run.ssrc == ssrc) else { continue };
+            let due = line.presentation(run, extend(run.newest, timestamp)) - presentation;
+            let captured = since(now, at) - i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX / 4);
+            self.uplink.captured(now, due - captured, track == Track::Video);
+        }
+    }
+
+    /// How late the media is already when it gets here.
+    pub(super) fn uplink(&self, now: Instant) -> Option<Uplink> {
+        self.uplink.look(now)
+    }
+
     /// Time passes.
     pub(super) fn tick(&mut self, now: Instant) {
         let mut over = false;
@@ -292,6 +317,7 @@ impl Timeline {
         self.session =
             Some(Session { number, began: now, presentation, basis: Basis::FirstArrival, settled: false });
         self.at.get_or_insert((now, presentation));
+        self.uplink.begin();
         presentation
     }
 
@@ -440,12 +466,18 @@ impl Timeline {
         let Some(late) = earliest(tracks).or_else(|| earliest(layers)) else { return };
         let settled =
             self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.settled, true));
-        let step = if settled && late.abs() <= STEP { late.clamp(-SLEW, SLEW) } else { late };
+        let goes_on = settled && late.abs() <= STEP;
+        let step = if goes_on { late.clamp(-SLEW, SLEW) } else { late };
         let Some((_, presentation)) = &mut self.at else { return };
+        if !goes_on {
+            self.uplink.jumped();
+        }
+        self.uplink.came(now, late);
         if step.abs() < MILLISECOND / 20 {
             return;
         }
         *presentation -= step;
+        self.uplink.moved(step);
         for line in &mut self.lines {
             line.window.shift(step);
         }

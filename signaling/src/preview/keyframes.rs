@@ -29,6 +29,8 @@ pub(crate) struct Keyframes {
 #[derive(Debug, Default)]
 struct Stream {
     newest: Option<Arc<Keyframe>>,
+    /// The smallest layer that flows: a card is small, too.
+    smallest: Option<Track>,
     /// The access unit that is just coming.
     coming: Option<Coming>,
 }
@@ -69,12 +71,18 @@ impl FeedSink for Keyframes {
         let mut streams: Option<MutexGuard<'_, _>> = None;
         for item in &batch.items {
             match item {
-                FeedItem::Packets { track: Track::Video, packets } => {
+                FeedItem::Packets { track, packets } if track.is_video() => {
                     let streams = streams.get_or_insert_with(|| self.lock());
                     let stream = streams.entry(batch.stream).or_default();
-                    for packet in packets {
-                        stream.take(packet);
+                    if stream.smallest.unwrap_or(Track::Video) == *track {
+                        packets.iter().for_each(|packet| stream.take(packet));
                     }
+                }
+                FeedItem::Layers(layers) => {
+                    let streams = streams.get_or_insert_with(|| self.lock());
+                    let stream = streams.entry(batch.stream).or_default();
+                    stream.smallest = layers.last().copied();
+                    stream.coming = None;
                 }
                 FeedItem::Ended(_) => {
                     streams.get_or_insert_with(|| self.lock()).remove(&batch.stream);
@@ -217,6 +225,23 @@ mod tests {
         open.push(packet(begin, 8_033, 32, &[0x41, 0x9a], true));
         video(&keyframes, open);
         assert_eq!(keyframes.newest(STREAM).unwrap().number, first);
+    }
+
+    #[test]
+    fn of_several_layers_the_smallest_that_flows_is_shown() {
+        let begin = Instant::now();
+        let keyframes = Keyframes::default();
+        video(&keyframes, keyframe(begin, 0, 10));
+        let first = keyframes.newest(STREAM).unwrap().number;
+        deliver(&keyframes, vec![FeedItem::Layers([Track::Video, Track::SecondLayer].into())]);
+        video(&keyframes, keyframe(begin, 3_000, 20));
+        assert_eq!(keyframes.newest(STREAM).unwrap().number, first);
+        let packets = keyframe(begin, 3_010, 500);
+        deliver(&keyframes, vec![FeedItem::Packets { track: Track::SecondLayer, packets }]);
+        assert_eq!(keyframes.newest(STREAM).unwrap().number, 3_010 * 90);
+        deliver(&keyframes, vec![FeedItem::Layers([Track::Video].into())]);
+        video(&keyframes, keyframe(begin, 6_000, 30));
+        assert_eq!(keyframes.newest(STREAM).unwrap().number, 6_000 * 90);
     }
 
     #[test]

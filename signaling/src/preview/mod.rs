@@ -3,10 +3,12 @@
 //! Nothing is decoded here. The keyframe's access unit is wrapped in MP4 as it came, when somebody asks, once per
 //! keyframe; the browser decodes it in a `<video>`, which works on plain HTTP too, where `WebCodecs` does not.
 
+mod budget;
 mod keyframes;
 mod mp4;
 mod route;
 
+pub(crate) use budget::Budget;
 pub(crate) use keyframes::Keyframes;
 pub(crate) use route::preview;
 

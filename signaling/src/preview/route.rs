@@ -1,6 +1,6 @@
 //! `GET /preview`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::State,
@@ -9,8 +9,10 @@ use axum::{
 };
 use heliograph_relay::StreamSnapshot;
 
+use super::budget::Spent;
 use crate::{
     app::App,
+    client::Client,
     problem::Refusal,
     query::{self, Pairs},
 };
@@ -18,9 +20,12 @@ use crate::{
 /// `GET /preview?port=N` or `?channel=NAME`: a film of one picture, the newest keyframe.
 pub(crate) async fn preview(
     State(app): State<Arc<App>>,
+    client: Client,
     pairs: Pairs,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let now = Instant::now();
+    app.previews.request(now, client.ip).map_err(spent)?;
     let stream = asked(&app, &pairs.0).ok_or_else(|| {
         Refusal::new(StatusCode::NOT_FOUND, "unknown_stream", "nothing is on the air there")
     })?;
@@ -35,6 +40,7 @@ pub(crate) async fn preview(
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let film = keyframe.film().ok_or_else(none)?;
+        app.previews.send(now, film.len()).map_err(spent)?;
         ([(header::CONTENT_TYPE, HeaderValue::from_static("video/mp4"))], film).into_response()
     };
     let headers = response.headers_mut();
@@ -43,6 +49,22 @@ pub(crate) async fn preview(
         headers.insert(header::ETAG, etag);
     }
     Ok(response)
+}
+
+fn spent(spent: Spent) -> Refusal {
+    let (status, code, detail) = match spent {
+        Spent::Address => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_previews",
+            "too many stills were asked for from this address in a short time",
+        ),
+        Spent::Total => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "previews_spent",
+            "the server sends no more stills for some seconds: it has sent as many bytes as it may",
+        ),
+    };
+    Refusal::new(status, code, detail).header(header::RETRY_AFTER, "6")
 }
 
 fn asked(app: &App, pairs: &[(String, String)]) -> Option<StreamSnapshot> {

@@ -11,8 +11,8 @@ use std::{
 use heliograph_media::{Codec, MediaKind};
 use heliograph_relay::{
     AllocateError, Allocation, Allocator, BoxFuture, Capacity, CloseReason, FeedSink, PlayoutDelay,
-    PlayoutSettings, StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, ViewerEvent,
-    Warning, WatchError, WatchRequest,
+    PlayoutSettings, StreamId, StreamRequest, StreamSnapshot, StreamState, TrackSnapshot, Uplink,
+    ViewerEvent, Warning, WatchError, WatchRequest,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -77,6 +77,13 @@ impl FakeRelay {
             stream.state = state;
         }
         self.changed();
+    }
+
+    /// How late a stream is already when it gets here.
+    pub(super) fn set_uplink(&self, port: u16, uplink: Uplink) {
+        for stream in self.streams.lock().unwrap().iter_mut().filter(|stream| stream.port == port) {
+            stream.uplink = Some(uplink);
+        }
     }
 
     /// A stream ends; its viewers are told.
@@ -162,6 +169,10 @@ impl Backend for FakeRelay {
 
     fn report_clock(&self) -> Duration {
         Duration::from_micros(1_700_000_000_123_456)
+    }
+
+    fn uplink(&self, stream: StreamId) -> Option<Uplink> {
+        self.streams.lock().unwrap().iter().find(|known| known.id == stream)?.uplink
     }
 
     fn capacity(&self) -> Capacity {
@@ -266,6 +277,7 @@ fn snapshot(id: StreamId, port: u16, channel: Option<&str>, state: StreamState) 
         viewers: 2,
         muted: false,
         viewer_delays: heliograph_relay::ViewerDelays::default(),
+        uplink: None,
         unplayable: heliograph_relay::Unplayable::default(),
         sound: None,
         refused: Default::default(),

@@ -45,6 +45,7 @@ async fn itg_fault_5_and_capability_bug_m_streams_and_their_ports_can_be_found()
                         "fps": null, "keyframe_interval_ms": null, "bitrate_bps": 2_500_000},
                     {"kind": "audio", "codec": "opus", "profile": null, "width": null, "height": null,
                         "fps": null, "keyframe_interval_ms": null, "bitrate_bps": 160_000}],
+                "uplink": null,
                 "warnings": [{"code": "b_frames", "message": Warning::BFrames.to_string()}]})
         );
     }
@@ -232,4 +233,21 @@ async fn the_newest_keyframe_is_a_film_that_browsers_may_keep_for_a_moment() {
         let again = ask(&router, &format!("GET {path}"), &[("if-none-match", &etag)], "").await;
         assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
     }
+}
+
+#[tokio::test]
+async fn whoever_asks_for_stills_too_often_is_told_so() {
+    let relay = FakeRelay::new();
+    relay.publish(24_000, None, StreamState::Live);
+    let router = public(&relay, settings(|_| {}));
+    for _ in 0..2_000 {
+        let answer = ask(&router, "GET /preview?port=24000", &[], "").await;
+        if answer.status.as_u16() == 429 {
+            assert_eq!(answer.json()["code"], "too_many_previews");
+            assert_eq!(answer.header("retry-after"), "6");
+            return;
+        }
+        assert_eq!(answer.status.as_u16(), 404);
+    }
+    panic!("2000 requests at once");
 }

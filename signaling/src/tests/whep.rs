@@ -3,7 +3,7 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use heliograph_media::Codec;
-use heliograph_relay::{CloseReason, StreamState, ViewerEvent, WatchError};
+use heliograph_relay::{CloseReason, StreamState, Uplink, UplinkBasis, ViewerEvent, WatchError};
 
 use super::{
     fake_relay::FakeRelay,
@@ -163,6 +163,12 @@ async fn options_for_preflights_and_for_the_curious() {
             "accept-patch",
             "application/trickle-ice-sdpfrag",
         ),
+        (
+            "/whep/session/00000000000000000000000000000000/messages",
+            "POST, OPTIONS",
+            "accept-post",
+            "application/json",
+        ),
     ] {
         let preflight = [("origin", "https://a.example"), ("access-control-request-method", "POST")];
         let answer = ask(&router, &format!("OPTIONS {path}"), &preflight, "").await;
@@ -251,4 +257,43 @@ async fn a_session_that_the_relay_ends_leaves_nothing_behind() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the session is still there");
+}
+
+#[tokio::test]
+async fn a_viewer_asks_for_the_clock_and_says_how_late_it_is() {
+    let (relay, router, answer) = joined().await;
+    let uplink = Uplink { delay: Duration::from_millis(120), basis: UplinkBasis::Network };
+    relay.set_uplink(24_000, uplink);
+    let say = format!("POST {}/messages", answer.header("location"));
+    let json = &[("content-type", "application/json")][..];
+    let clock = ask(&router, &say, json, r#"{"event":"clock","data":{"client_us":42}}"#).await;
+    let wanted = serde_json::json!({"event": "clock", "data": {"client_us": 42,
+        "server_us": 1_700_000_000_123_456_u64, "uplink": {"delay_ms": 120, "basis": "network"}}});
+    assert_eq!((clock.status.as_u16(), clock.json()), (200, wanted));
+    let delay = r#"{"event":"delay","data":{"delay_ms":140}}"#;
+    assert_eq!(ask(&router, &say, json, delay).await.status.as_u16(), 204);
+    let viewer = relay.viewer(0).await;
+    assert_eq!(*viewer.delays.lock().unwrap(), [Duration::from_millis(140)]);
+
+    for (headers, body, status, code) in [
+        (json, r#"{"event":"layer","data":"h"}"#, 400, "bad_message"),
+        (json, r#"{"event":"delay","data":{"delay_ms":-1}}"#, 400, "bad_message"),
+        (json, "", 400, "bad_message"),
+        (SDP, delay, 415, "wrong_type"),
+    ] {
+        let refused = ask(&router, &say, headers, body).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.json()["code"].as_str()),
+            (status, Some(code)),
+            "{body}"
+        );
+    }
+    let nobody = ask(&router, &format!("POST /whep/session/{}/messages", "0".repeat(32)), json, delay).await;
+    assert_eq!(nobody.status.as_u16(), 404);
+    let mut flood = 0;
+    while ask(&router, &say, json, delay).await.status.as_u16() == 204 {
+        flood += 1;
+        assert!(flood < 5_000);
+    }
+    assert!(flood >= 190, "{flood}");
 }

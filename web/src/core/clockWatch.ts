@@ -2,6 +2,8 @@ import { ClockSync, type ClockOffset, EXCHANGE_EVERY_MS, EXCHANGES, ROUND_EVERY_
 
 /** A server that is still there answers within this time; else the connection to it is dead and nobody has told us. */
 const SIGN_OF_LIFE_MS = 4_000;
+/** Between two questions of somebody who only plays: the answer also says how late the stream comes to the server. */
+export const GLANCE_EVERY_MS = 10_000;
 
 /** Asks the server for its clock: in rounds while somebody wants to know, or once, to see whether it is still there. */
 export class ClockWatch {
@@ -9,6 +11,7 @@ export class ClockWatch {
   readonly #nowMs: () => number;
   #ask: ((clientUs: number) => void) | null = null;
   #watchers = 0;
+  #askedAtMs = -Infinity;
   #roundTimer: ReturnType<typeof setTimeout> | undefined;
   #lifeTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -39,6 +42,7 @@ export class ClockWatch {
     clearTimeout(this.#roundTimer);
     clearTimeout(this.#lifeTimer);
     this.#ask = ask;
+    this.#askedAtMs = -Infinity;
     if (this.#watchers > 0) this.#measure();
   }
 
@@ -53,6 +57,14 @@ export class ClockWatch {
     this.#ask(this.#sync.ask(this.#nowMs()));
     clearTimeout(this.#lifeTimer);
     this.#lifeTimer = setTimeout(onSilence, SIGN_OF_LIFE_MS);
+  }
+
+  /** Asks once, unless that was done a moment ago. To be called again and again. */
+  glance(): void {
+    const nowMs = this.#nowMs();
+    if (this.#watchers > 0 || nowMs - this.#askedAtMs < GLANCE_EVERY_MS) return;
+    this.#askedAtMs = nowMs;
+    this.#ask?.(this.#sync.ask(nowMs));
   }
 
   /** A round of exchanges, and the next one later. */

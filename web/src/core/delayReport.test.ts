@@ -24,7 +24,7 @@ function look(seconds: number, roundTripS: number | null = 0.02): PlaybackStats 
 
 function reports(random: number, seconds: number, roundTripS?: number): [number, number][] {
   const report = new DelayReport(() => random);
-  return Array.from({ length: seconds }, (_, second) => [second, report.look(look(second, roundTripS), null)] as const)
+  return Array.from({ length: seconds }, (_, second) => [second, report.look(look(second, roundTripS), null, null)] as const)
     .filter((one): one is [number, number] => one[1] !== null);
 }
 
@@ -38,9 +38,15 @@ describe("DelayReport", () => {
     expect(reports(0.999, 12).map(([second]) => second)).toEqual([10]);
   });
 
+  it("reports the way to the server with the rest", () => {
+    const report = new DelayReport(() => 0);
+    const uplink = { delay_ms: 100, basis: "network" } as const;
+    expect([0, 2, 4].map((second) => report.look(look(second), null, uplink)).at(-1)).toBe(160);
+  });
+
   it("reports nothing that is not known, and nothing that makes no sense", () => {
     const report = new DelayReport(() => 0);
-    expect([0, 10, 20].map((second) => report.look(look(second, null), null))).toEqual([null, null, null]);
+    expect([0, 10, 20].map((second) => report.look(look(second, null), null, null))).toEqual([null, null, null]);
     expect(reports(0, 30, 130)).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import type { ClockOffset } from "./clockSync";
 import { FigureLog } from "./figures";
+import type { Uplink } from "./messages";
 import type { PlaybackStats } from "./playbackStats";
 
 /** Between two reports; the server asks for no more than the streamer can read. */
@@ -21,8 +22,8 @@ export class DelayReport {
   }
 
   /** Takes a look at playback that goes on; the delay to report, in whole milliseconds, or null for not now. */
-  look(stats: PlaybackStats, clock: ClockOffset | null): number | null {
-    const { delayMs } = this.#log.push(stats, clock).now;
+  look(stats: PlaybackStats, clock: ClockOffset | null, uplink: Uplink | null): number | null {
+    const { delayMs } = this.#log.push(stats, clock, uplink).now;
     this.#dueMs ??= stats.atMs + FIRST_AFTER_MS + this.#random() * (REPORT_EVERY_MS - FIRST_AFTER_MS);
     if (delayMs === null || delayMs < 0 || delayMs > MOST_MS || stats.atMs < this.#dueMs) return null;
     this.#dueMs = stats.atMs + REPORT_EVERY_MS;

@@ -32,8 +32,8 @@ function look(second: number, video: object = {}): PlaybackStats {
 describe("FigureLog", () => {
   it("adds up what is known where no clock is", () => {
     const log = new FigureLog();
-    log.push(look(1), null);
-    const { now } = log.push(look(2), null);
+    log.push(look(1), null, null);
+    const { now } = log.push(look(2), null, null);
     expect(now.delayMs).toBeCloseTo(10 + 50 + 4);
     expect(now.delaySource).toBe("parts");
     expect(now.bitrateMbit).toBeCloseTo(4);
@@ -45,7 +45,7 @@ describe("FigureLog", () => {
   it("goes by the sender's clock as soon as ours is known against it", () => {
     const log = new FigureLog();
     const playing = { estimatedPlayoutTimestamp: 1_700_000_001_920 };
-    const { now } = log.push(look(2, playing), { offsetMs: 1_700_000_000_000, withinMs: 0.4 });
+    const { now } = log.push(look(2, playing), { offsetMs: 1_700_000_000_000, withinMs: 0.4 }, null);
     expect(now.delayMs).toBeCloseTo(80);
     expect(now.delaySource).toBe("reports");
     expect(now.clockWithinMs).toBe(0.4);
@@ -54,25 +54,40 @@ describe("FigureLog", () => {
   it("does not believe a clock that was set", () => {
     const log = new FigureLog();
     const playing = { estimatedPlayoutTimestamp: 1_700_000_009_000 };
-    log.push(look(1), null);
-    const { now } = log.push(look(2, playing), { offsetMs: 1_700_000_000_000, withinMs: 0.4 });
+    log.push(look(1), null, null);
+    const { now } = log.push(look(2, playing), { offsetMs: 1_700_000_000_000, withinMs: 0.4 }, null);
     expect(now.delaySource).toBe("parts");
+  });
+
+  it("adds the way to the server, whatever the rest comes from", () => {
+    const log = new FigureLog();
+    log.push(look(1), null, null);
+    const parts = log.push(look(2), null, { delay_ms: 120, basis: "network" }).now;
+    expect(parts.delayMs).toBeCloseTo(120 + 10 + 50 + 4);
+    expect([parts.uplinkMs, parts.uplinkBasis]).toEqual([120, "network"]);
+    const playing = { estimatedPlayoutTimestamp: 1_700_000_002_920 };
+    const clock = { offsetMs: 1_700_000_000_000, withinMs: 0.4 };
+    expect(log.push(look(3, playing), clock, { delay_ms: 33, basis: "capture" }).now.delayMs).toBeCloseTo(80 + 33);
+    // The reports lag behind a publisher whose media comes sooner now.
+    const sooner = { estimatedPlayoutTimestamp: 1_700_000_004_030 };
+    const { now } = log.push(look(4, sooner), clock, { delay_ms: 100, basis: "network" });
+    expect([now.delayMs, now.delaySource]).toEqual([70, "reports"]);
   });
 
   it("averages over the last seconds, not over everything", () => {
     const log = new FigureLog();
-    for (let second = 1; second <= 20; second += 1) log.push(look(second), null);
+    for (let second = 1; second <= 20; second += 1) log.push(look(second), null, null);
     // From here on everything waits ten times as long.
     const slow = (second: number) => ({ jitterBufferDelay: 20 * 30 * 0.05 + (second - 20) * 30 * 0.5 });
-    for (let second = 21; second <= 23; second += 1) log.push(look(second, slow(second)), null);
-    const { now } = log.push(look(24, slow(24)), null);
+    for (let second = 21; second <= 23; second += 1) log.push(look(second, slow(second)), null, null);
+    const { now } = log.push(look(24, slow(24)), null, null);
     expect(now.bufferMs).toBeCloseTo(500);
   });
 
   it("keeps a minute for the chart, and the same look once", () => {
     const log = new FigureLog();
-    for (let second = 1; second <= 100; second += 1) log.push(look(second), null);
-    const { minute } = log.push(look(100), null);
+    for (let second = 1; second <= 100; second += 1) log.push(look(second), null, null);
+    const { minute } = log.push(look(100), null, null);
     expect(minute[0]?.atMs).toBe(40_000);
     expect(minute.at(-1)?.atMs).toBe(100_000);
     expect(minute).toHaveLength(61);
@@ -80,9 +95,9 @@ describe("FigureLog", () => {
 
   it("begins anew with another connection", () => {
     const log = new FigureLog();
-    log.push(look(50), null);
-    const { now } = log.push(look(1), null);
+    log.push(look(50), null, null);
+    const { now } = log.push(look(1), null, null);
     expect(now.bitrateMbit).toBeNull();
-    expect(log.push(look(2), null).now.bitrateMbit).toBeCloseTo(4);
+    expect(log.push(look(2), null, null).now.bitrateMbit).toBeCloseTo(4);
   });
 });

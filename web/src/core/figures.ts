@@ -1,7 +1,8 @@
 import type { ClockOffset } from "./clockSync";
+import type { Uplink, UplinkBasis } from "./messages";
 import type { PlaybackStats } from "./playbackStats";
 
-/** Where the figure for the delay comes from. */
+/** Where the figure for the delay comes from, but for the way to the server. */
 export type DelaySource =
   /** The server's sender reports and its clock: from the server to the screen. */
   | "reports"
@@ -10,8 +11,13 @@ export type DelaySource =
 
 /** How playback goes, over the last seconds where that makes sense. Times in milliseconds; null: not known. */
 export interface Figures {
+  /** From the camera to the screen, as far as that is known: see `uplinkBasis` for what is in it. */
   readonly delayMs: number | null;
   readonly delaySource: DelaySource | null;
+  /** From camera or encoder to the server. */
+  readonly uplinkMs: number | null;
+  /** Null: the way to the server is not known and not in the delay. */
+  readonly uplinkBasis: UplinkBasis | null;
   /** Half of the round trip. */
   readonly networkMs: number | null;
   readonly bufferMs: number | null;
@@ -55,14 +61,14 @@ export class FigureLog {
   #looks: PlaybackStats[] = [];
   #minute: Moment[] = [];
 
-  /** Takes the newest look. `clock`: the server's; `nowMs`: when the look was taken, on our clock. */
-  push(stats: PlaybackStats, clock: ClockOffset | null): FigureReport {
+  /** Takes the newest look. `clock`: the server's; `uplink`: the way to the server. */
+  push(stats: PlaybackStats, clock: ClockOffset | null, uplink: Uplink | null): FigureReport {
     const last = this.#looks.at(-1);
     // Another peer connection counts from zero again.
     if (last && bytes(stats) < bytes(last)) this.#looks = [];
     if (last?.atMs !== stats.atMs) this.#looks.push(stats);
     while (this.#looks.length > 2 && stats.atMs - (this.#looks[1]?.atMs ?? 0) >= WINDOW_MS) this.#looks.shift();
-    const now = figuresOf(this.#looks[0] ?? stats, stats, clock);
+    const now = figuresOf(this.#looks[0] ?? stats, stats, clock, uplink);
     const { delayMs, bitrateMbit } = now;
     if (last?.atMs !== stats.atMs) this.#minute.push({ atMs: stats.atMs, delayMs, bitrateMbit });
     this.#minute = this.#minute.filter((moment) => stats.atMs - moment.atMs <= CHART_MS);
@@ -70,7 +76,7 @@ export class FigureLog {
   }
 }
 
-function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset | null): Figures {
+function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset | null, uplink: Uplink | null): Figures {
   const { video, audio, path } = now;
   const main = video ?? audio;
   const mainBefore = video ? before.video : before.audio;
@@ -87,11 +93,16 @@ function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset
   const missing = main ? Math.max(0, main.packetsLost - (mainBefore?.packetsLost ?? 0)) : 0;
   const reported = clock && main?.playoutUnixMs ? now.atMs + clock.offsetMs - main.playoutUnixMs : null;
   const parts = networkMs !== null && bufferMs !== null ? networkMs + bufferMs + (decodeMs ?? 0) : null;
-  // A figure below what the network alone takes, or of more than a minute, is a clock that was set meanwhile.
-  const sound = reported !== null && reported > 0 && reported < 60_000;
+  // The reports follow the publisher slowly, so that from the server on it may be less than nothing while the way to the server
+  // has got shorter; both together are not. A whole below nothing, or of more than a minute, is a clock that was set meanwhile.
+  const uplinkMs = uplink?.delay_ms ?? 0;
+  const sound = reported !== null && reported + uplinkMs > 0 && reported + uplinkMs < 60_000;
+  const fromServer = sound ? reported : parts;
   return {
-    delayMs: sound ? reported : parts,
+    delayMs: fromServer === null ? null : fromServer + uplinkMs,
     delaySource: sound ? "reports" : parts === null ? null : "parts",
+    uplinkMs: uplink?.delay_ms ?? null,
+    uplinkBasis: uplink?.basis ?? null,
     networkMs,
     bufferMs,
     decodeMs,

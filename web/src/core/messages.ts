@@ -63,7 +63,7 @@ export type ClockQuestion = {
 
 /** The data of `delay`. */
 export type DelayReport = {
-  /** From the server to the screen, in milliseconds, at most 60000. */
+  /** From the camera to the screen as far as the page knows (`Uplink` included), in milliseconds, at most 60000. */
   delay_ms: number,
 };
 
@@ -73,7 +73,20 @@ export type ClockAnswer = {
   client_us: number,
   /** Microseconds since 1970 on the clock that the sender reports go by. */
   server_us: number,
+  /** How late what is watched is already when it gets to the server; absent while that is not known. */
+  uplink?: Uplink,
 };
+
+/** The way from camera or encoder to the server. A viewer adds it to what it measures against the sender reports. */
+export type Uplink = {
+  /** Milliseconds, at most 60000. */
+  delay_ms: number,
+  /** What is in it. */
+  basis: UplinkBasis,
+};
+
+/** What is in an `Uplink`. */
+export type UplinkBasis = "capture" | "network";
 
 /** The data of `state`. */
 export type StateChange = {
@@ -136,6 +149,8 @@ export type StreamEntry = {
   tracks: Array<TrackEntry>,
   /** The layers of the picture, best first; absent unless there are several. */
   layers?: Array<LayerEntry>,
+  /** How late it is already when it gets to the server; `null` while that is not known. */
+  uplink: Uplink | null,
   /** What the streamer should change, most urgent first. */
   warnings: Array<WarningEntry>,
 };

@@ -1,4 +1,4 @@
-import type { ChannelState, Layer, PlayoutWish } from "./messages";
+import type { ChannelState, Layer, PlayoutWish, Uplink } from "./messages";
 import type { Cause } from "./viewerState";
 
 /** Our end of the peer connection, as the signaling sees it. Which side offers differs between the ways to signal. */
@@ -24,6 +24,8 @@ export type SignalEvent =
   | { readonly type: "playout"; readonly maxMs: number }
   /** The server's clock, and the moment on ours at which it was asked for. */
   | { readonly type: "clock"; readonly clientUs: number; readonly serverUs: number }
+  /** How late the stream is already when it gets to the server; null: not known. */
+  | { readonly type: "uplink"; readonly uplink: Uplink | null }
   /** Something is missing, and the session goes on. */
   | { readonly type: "notice"; readonly cause: Cause }
   /** The last event. `final`: trying again would not help. */

@@ -2,6 +2,7 @@ import { readLayers } from "./layers";
 import type { Notice, PlayoutWish, ServerMessage, ViewerMessage } from "./messages";
 import { causeOf, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
+import { readUplink } from "./uplink";
 import type { Cause } from "./viewerState";
 
 /** A firewall that swallows packets would keep the browser waiting for minutes. */
@@ -112,6 +113,7 @@ export class SocketClient implements SignalClient {
         return;
       case "clock":
         this.#listener({ type: "clock", clientUs: message.data.client_us, serverUs: message.data.server_us });
+        this.#listener({ type: "uplink", uplink: readUplink(message.data.uplink) });
         return;
       case "error":
         this.#listener({ type: "notice", cause: noticeCause(message.data) });

@@ -12,6 +12,7 @@ const entry = (channel: string | null, port: number, viewers: number, since_ms =
   viewers,
   bitrate_bps: 0,
   tracks: [],
+  uplink: null,
   warnings: [],
 });
 

@@ -73,18 +73,26 @@ describe("a session over the WebSocket", () => {
   });
 
   it("measures the server's clock while somebody wants to know", async () => {
-    const { session, sockets } = await playing();
+    const { session, sockets, peers } = await playing();
     const socket = newest(sockets);
     const asked = () => socket.sent.filter((message) => message.event === "clock").map((message) => Number(message.data["client_us"]));
-    expect(asked()).toEqual([]);
-    const stop = session.watchClock();
+    // Playing asks now and then: the answer also says how late the stream comes to the server.
     expect(asked()).toHaveLength(1);
-    socket.say("clock", { client_us: asked()[0], server_us: (asked()[0] ?? 0) + 5_000_000 });
+    for (let second = 0; second < 12; second += 1) {
+      newest(peers).framesDecoded += 30;
+      await pass(1_000);
+    }
+    expect(asked()).toHaveLength(2);
+    const stop = session.watchClock();
+    expect(asked()).toHaveLength(3);
+    const first = asked().at(-1) ?? 0;
+    socket.say("clock", { client_us: first, server_us: first + 5_000_000, uplink: { delay_ms: 30, basis: "capture" } });
     expect(session.clock?.offsetMs).toBeCloseTo(5_000, 0);
+    expect(session.uplink).toEqual({ delay_ms: 30, basis: "capture" });
     await pass(2_000);
-    expect(asked()).toHaveLength(8);
+    expect(asked()).toHaveLength(2 + 8);
     await pass(30_000);
-    expect(asked().length).toBeGreaterThan(8);
+    expect(asked().length).toBeGreaterThan(2 + 8);
     stop();
     stop();
     const count = asked().length;
@@ -449,8 +457,28 @@ describe("a session over WHEP", () => {
     expect(fetches).toHaveBeenCalledTimes(1);
   });
 
+  it("asks for the clock beside the session", async () => {
+    const { session, peers, fetches } = fakeSession(undefined, { forced: "whep" });
+    const asked: unknown[] = [];
+    fetches.mockImplementation((url, init) => {
+      if (url !== "https://tower.example/whep/session/abc/messages") return Promise.resolve(created());
+      const { event, data } = JSON.parse(init?.body as string) as { event: string; data: { client_us: number } };
+      asked.push(event);
+      const answer = { ...data, server_us: data.client_us + 7_000_000, uplink: { delay_ms: 50, basis: "network" } };
+      return Promise.resolve(new Response(JSON.stringify({ event, data: answer }), { status: 200 }));
+    });
+    session.start();
+    await pass();
+    newest(peers).become("connected");
+    newest(peers).framesDecoded = 1;
+    await pass(300);
+    expect(asked).toEqual(["clock"]);
+    expect(session.clock?.offsetMs).toBeCloseTo(7_000, -1);
+    expect(session.uplink).toEqual({ delay_ms: 50, basis: "network" });
+  });
+
   it("learns from the list of streams what WHEP does not say", async () => {
-    const entry = { channel: "dawn", name: "Dawn", port: 1, since_ms: 0, state: "away", viewers: 4, bitrate_bps: 0, tracks: [], warnings: [] };
+    const entry = { channel: "dawn", name: "Dawn", port: 1, since_ms: 0, state: "away", viewers: 4, bitrate_bps: 0, tracks: [], uplink: { delay_ms: 40, basis: "network" }, warnings: [] };
     let tell: (one: unknown) => void = () => undefined;
     const presence = () => (listener: (one: never) => void) => {
       tell = listener as (one: unknown) => void;
@@ -463,6 +491,7 @@ describe("a session over WHEP", () => {
     newest(peers).become("connected");
     tell(entry);
     expect(session.snapshot()).toMatchObject({ viewers: 4, title: "Dawn", state: { kind: "away" } });
+    expect(session.uplink).toEqual({ delay_ms: 40, basis: "network" });
     tell(null);
     expect(session.snapshot().state).toEqual({ kind: "offline", ended: true });
   });

@@ -5,7 +5,7 @@ import { DelayReport } from "./delayReport";
 import { FlowWatch } from "./flowWatch";
 import type { LatencyMode } from "./latency";
 import { NO_LAYERS } from "./layers";
-import type { ChannelState, Layer } from "./messages";
+import type { ChannelState, Layer, Uplink } from "./messages";
 import { Observable } from "./observable";
 import { PeerLink } from "./peerLink";
 import { type PlaybackStats, readPlayback } from "./playbackStats";
@@ -104,6 +104,7 @@ export class ViewerSession {
   #flow = new FlowWatch();
   #delay: DelayReport;
   #playback: PlaybackStats | null = null;
+  #uplink: Uplink | null = null;
   readonly #playout: PlayoutControl;
   #stopFollowing: (() => void) | null = null;
   readonly #clock: ClockWatch;
@@ -141,6 +142,11 @@ export class ViewerSession {
   /** How the server's clock stands against ours; null before it was measured. */
   get clock(): ClockOffset | null {
     return this.#clock.offset;
+  }
+
+  /** How late the stream is already when it gets to the server; null: not known. */
+  get uplink(): Uplink | null {
+    return this.#uplink;
   }
 
   /** Keeps measuring the server's clock until the returned function is called. */
@@ -319,6 +325,9 @@ export class ViewerSession {
       case "clock":
         this.#clock.answer(event.clientUs, event.serverUs);
         return;
+      case "uplink":
+        this.#uplink = event.uplink;
+        return;
       case "notice":
         this.#show({ notice: event.cause });
         return;
@@ -403,6 +412,7 @@ export class ViewerSession {
     this.#generation += 1;
     for (const timer of [this.#retryTimer, this.#joinTimer, this.#pathTimer, this.#pollTimer]) clearTimeout(timer);
     this.#clock.signaling(null);
+    this.#uplink = null;
     this.#retryTimer = undefined;
     this.#client?.close();
     this.#client = null;
@@ -484,7 +494,8 @@ export class ViewerSession {
       const flow = this.#flow.judge(this.#playback, this.#expectsVideo());
       if (flow === "flowing") {
         this.#onPicture();
-        const delayMs = this.#delay.look(this.#playback, this.clock);
+        this.#clock.glance();
+        const delayMs = this.#delay.look(this.#playback, this.clock, this.#uplink);
         if (delayMs !== null) this.#client?.sendDelay?.(delayMs);
       }
       if (flow === "stalled") {

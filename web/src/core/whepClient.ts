@@ -1,8 +1,9 @@
 import { NO_LAYERS } from "./layers";
-import type { StreamEntry } from "./messages";
+import type { ClockAnswer, StreamEntry, ViewerMessage } from "./messages";
 import { refusedMedia } from "./sdp";
 import { causeOf, causeOfStatus, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
+import { readUplink } from "./uplink";
 import type { Cause } from "./viewerState";
 
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -45,6 +46,20 @@ export class WhepClient implements SignalClient {
 
   sendCandidate(): void {
     // See above.
+  }
+
+  askClock(clientUs: number): void {
+    const question: ViewerMessage = { event: "clock", data: { client_us: clientUs } };
+    void this.#say(question, async (answer) => {
+      const message = readClock(await answer.json());
+      if (!message || this.#closed) return;
+      this.#listener({ type: "clock", clientUs: message.client_us, serverUs: message.server_us });
+      this.#listener({ type: "uplink", uplink: readUplink(message.uplink) });
+    });
+  }
+
+  sendDelay(delayMs: number): void {
+    void this.#say({ event: "delay", data: { delay_ms: delayMs } });
   }
 
   close(): void {
@@ -100,6 +115,18 @@ export class WhepClient implements SignalClient {
     }
   }
 
+  /** Our server takes beside the session what the WebSocket would carry; another one refuses, and nothing is lost. */
+  async #say(message: ViewerMessage, onAnswer?: (answer: Response) => Promise<void>): Promise<void> {
+    if (this.#resource === null || this.#closed) return;
+    try {
+      const headers = { "content-type": "application/json" };
+      const answer = await this.#fetch(`${this.#resource}/messages`, { method: "POST", headers, body: JSON.stringify(message) });
+      if (answer.ok) await onAnswer?.(answer);
+    } catch {
+      // The path of the media is watched elsewhere.
+    }
+  }
+
   /** WHEP itself is silent after the answer: the list of streams says the rest. */
   #watchPresence(refused: readonly string[]): void {
     let seen = false;
@@ -116,6 +143,7 @@ export class WhepClient implements SignalClient {
         }
         // Counts are looked at every few seconds only, and we are one of them.
         this.#listener({ type: "viewers", count: Math.max(1, entry.viewers) });
+        this.#listener({ type: "uplink", uplink: readUplink(entry.uplink) });
         this.#listener({ type: "state", state: entry.state, name: entry.name, layers: NO_LAYERS });
       } else if (seen) {
         this.#end({ code: "ended" });
@@ -136,6 +164,13 @@ export class WhepClient implements SignalClient {
     this.close();
     this.#listener({ type: "closed", cause, final: isFinal(cause) });
   }
+}
+
+/** The answer to a question for the clock; null when it is something else. */
+function readClock(message: unknown): ClockAnswer | null {
+  const { event, data } = (message ?? {}) as { event?: unknown; data?: Partial<ClockAnswer> };
+  const sound = event === "clock" && typeof data?.client_us === "number" && typeof data.server_us === "number";
+  return sound ? (data as ClockAnswer) : null;
 }
 
 /** The upper bound out of `min=0, max=2000, limit=4000`. */

@@ -11,7 +11,7 @@ export function useFigures(session: ViewerSession): FigureReport | null {
     const log = new FigureLog();
     const look = (): void => {
       const { playback } = session;
-      if (playback) setReport(log.push(playback, session.clock));
+      if (playback) setReport(log.push(playback, session.clock, session.uplink));
     };
     const stopClock = session.watchClock();
     look();

@@ -54,6 +54,7 @@ export const de: Catalogue = {
     port: (port) => `Port ${port}`,
     resolution: (width, height) => `${width} × ${height}`,
     framesPerSecond: (fps) => `${Math.round(fps)} Bilder/s`,
+    noStill: (codec) => `Keine Vorschau von ${codec}`,
   },
 
   badge: {
@@ -167,6 +168,7 @@ export const de: Catalogue = {
     unknown: "–",
     rows: {
       delay: "Verzögerung",
+      uplink: { capture: "Kamera bis Server", network: "Encoder bis Server", none: "Kamera bis Server" },
       network: "Netz, ein Weg",
       buffer: "Wartezeit im Puffer",
       decode: "Dekodieren",
@@ -183,8 +185,21 @@ export const de: Catalogue = {
       clock: "Uhr gegen den Server",
     },
     delayFrom: {
-      reports: "vom Server bis zu Ihrem Auge; der Weg von der Kamera zum Server ist nicht enthalten",
-      parts: "Netz, Puffer und Dekodieren zusammen; der Weg von der Kamera zum Server ist nicht enthalten",
+      reports: {
+        capture: "von der Kamera bis zu Ihrem Auge",
+        network: "vom Encoder bis zu Ihrem Auge; was Kamera und Encoder brauchen, ist nicht enthalten",
+        none: "vom Server bis zu Ihrem Auge; der Weg von der Kamera zum Server ist nicht bekannt und nicht enthalten",
+      },
+      parts: {
+        capture: "von der Kamera bis zu Ihrem Auge; Weg zum Server, Netz, Puffer und Dekodieren zusammen",
+        network: "Weg zum Server, Netz, Puffer und Dekodieren zusammen; was Kamera und Encoder brauchen, ist nicht enthalten",
+        none: "Netz, Puffer und Dekodieren zusammen; der Weg von der Kamera zum Server ist nicht bekannt und nicht enthalten",
+      },
+    },
+    uplinkFrom: {
+      capture: "nach der Uhr des Senders, samt Kodieren",
+      network: "der halbe Hin- und Rückweg, was sich unterwegs gestaut hat und was der Server mit Absicht zurückhält",
+      none: "dieser Sender sagt darüber nichts",
     },
     ms: (ms) => `${zahl(Math.round(ms))} ms`,
     tenths: (ms) => `${zahl(ms, 1)} ms`,

@@ -52,6 +52,7 @@ export const en = {
     port: (port: number) => `Port ${port}`,
     resolution: (width: number, height: number) => `${width} × ${height}`,
     framesPerSecond: (fps: number) => `${Math.round(fps)} fps`,
+    noStill: (codec: string) => `No preview of ${codec}`,
   },
 
   badge: {
@@ -168,6 +169,7 @@ export const en = {
     unknown: "–",
     rows: {
       delay: "Delay",
+      uplink: { capture: "Camera to server", network: "Encoder to server", none: "Camera to server" },
       network: "Network, one way",
       buffer: "Waiting in the buffer",
       decode: "Decoding",
@@ -185,8 +187,22 @@ export const en = {
     },
     /** Where the delay comes from; it says what is not in it. */
     delayFrom: {
-      reports: "from the server to your eye; the way from the camera to the server is not in it",
-      parts: "network, buffer and decoding added up; the way from the camera to the server is not in it",
+      reports: {
+        capture: "from the camera to your eye",
+        network: "from the encoder to your eye; what camera and encoder take is not in it",
+        none: "from the server to your eye; the way from the camera to the server is not known and not in it",
+      },
+      parts: {
+        capture: "from the camera to your eye; the way to the server, network, buffer and decoding added up",
+        network: "the way to the server, network, buffer and decoding added up; what camera and encoder take is not in it",
+        none: "network, buffer and decoding added up; the way from the camera to the server is not known and not in it",
+      },
+    },
+    /** What the way to the server is made of. */
+    uplinkFrom: {
+      capture: "by the sender’s own clock, encoding included",
+      network: "half of the round trip, what has piled up on the way, and what the server holds back on purpose",
+      none: "this sender tells nothing about it",
     },
     ms: (ms: number) => `${Math.round(ms).toLocaleString("en")} ms`,
     tenths: (ms: number) => `${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`,

@@ -14,13 +14,15 @@ export function figureRows(figures: Figures, transport: Transport | null, string
   const words = strings.figures;
   const { rows } = words;
   const say = <T>(value: T | null, how: (value: T) => string): string => (value === null ? words.unknown : how(value));
-  const { width, height, fps, delaySource, clockWithinMs } = figures;
+  const { width, height, fps, delaySource, uplinkBasis, clockWithinMs } = figures;
+  const basis = uplinkBasis ?? "none";
   return [
     {
       name: rows.delay,
       value: say(figures.delayMs, words.ms),
-      ...(delaySource === null ? {} : { note: words.delayFrom[delaySource] }),
+      ...(delaySource === null ? {} : { note: words.delayFrom[delaySource][basis] }),
     },
+    { name: rows.uplink[basis], value: say(figures.uplinkMs, words.ms), note: words.uplinkFrom[basis] },
     { name: rows.network, value: say(figures.networkMs, words.tenths) },
     { name: rows.buffer, value: say(figures.bufferMs, words.ms) },
     { name: rows.decode, value: say(figures.decodeMs, words.tenths) },

@@ -21,6 +21,7 @@ export function streamEntry(changes: Partial<StreamEntry> = {}): StreamEntry {
     viewers: 3,
     bitrate_bps: 4_000_000,
     tracks: [{ kind: "video", codec: "h264", profile: null, width: 1280, height: 720, fps: 29.97, keyframe_interval_ms: null, bitrate_bps: 4_000_000 }],
+    uplink: null,
     warnings: [],
     ...changes,
   };

@@ -213,6 +213,7 @@ impl Publishing {
             nacks,
             discarded: self.demuxer.broken(),
             round_trip: self.connection.round_trip(),
+            held: self.connection.latency(),
             ..PublicationMetadata::default()
         };
         if let Some(reason) = self.live.on_time(now, caller.shared.settings.media_timeout, said) {

@@ -7,7 +7,7 @@
 //! - It is asked for a keyframe when the relay wants one or when packets of a picture are lost for good.
 //! - The layers of a simulcast are tracks of their own, told apart by their names (`rid`) until their SSRCs are known.
 //! - What goes on to the relay has a fresh SSRC per track and session and carries no header extensions; sender
-//!   reports go along, moved to our clock.
+//!   reports go along, moved to our clock, and with them how long ago was what they speak of.
 
 mod keyframes;
 mod numbering;
@@ -32,6 +32,7 @@ use heliograph_media::{
 
 use crate::uplink::{
     TrackHealth,
+    capture::CaptureClock,
     reorder::{Arrival, Patience, REORDER_TIME},
     sync::SessionClock,
 };
@@ -49,6 +50,7 @@ pub(super) struct Reception {
     /// Pictures, one track for each layer, and then sound.
     tracks: Vec<Track>,
     clock: SessionClock,
+    capture: CaptureClock,
     patience: Patience,
     transport_cc: TransportCc,
     full_intra_requests: u8,
@@ -106,7 +108,7 @@ pub(super) struct WhipHealth {
     pub video: Option<TrackHealth>,
     /// Sound; `None` when not agreed.
     pub audio: Option<TrackHealth>,
-    /// Between us and the publisher, from retransmissions, smoothed.
+    /// Between us and the publisher, from the handshake and from retransmissions, smoothed.
     pub round_trip: Option<Duration>,
     /// Keyframes that the relay asked for.
     pub keyframes_wanted: u64,
@@ -167,6 +169,7 @@ impl Reception {
             tracks,
             fresh_ssrc,
             clock: SessionClock::new(now, wall_clock),
+            capture: CaptureClock::default(),
             patience: Patience::new(hold, None),
             transport_cc: TransportCc::new(now),
             full_intra_requests: 0,
@@ -230,10 +233,14 @@ impl Reception {
             if let Some(counts) = &mut track.counts {
                 counts.sender_report(now, ntp);
             }
+            let ago = self.capture.on_report(now, ntp);
             if let Some(ntp) = self.clock.translate(now, &mut track.clock, ntp, rtp_timestamp) {
                 let info = SenderInfo { ssrc: track.ssrc, ntp, rtp_timestamp, packets, octets };
-                let mut datagram = Vec::with_capacity(28);
+                let mut datagram = Vec::with_capacity(48);
                 rtcp::write_sender_report(&mut datagram, &info, &[]);
+                if let Some(ago) = ago {
+                    rtcp::write_captured(&mut datagram, track.ssrc, rtp_timestamp, ago);
+                }
                 self.out.push_back(Transmit::Relay(datagram));
             }
         }
@@ -344,7 +351,13 @@ impl Reception {
         Some((index, retransmission))
     }
 
+    /// A first guess at the round trip, from the handshake.
+    pub(super) fn on_handshake(&mut self, round_trip: Duration) {
+        self.on_round_trip(round_trip);
+    }
+
     fn on_round_trip(&mut self, sample: Duration) {
+        self.capture.on_round_trip(sample);
         let smoothed = self.health.round_trip.map_or(sample, |before| (before * 3 + sample) / 4);
         self.health.round_trip = Some(smoothed);
         self.patience = Patience::new(self.hold, Some(smoothed));

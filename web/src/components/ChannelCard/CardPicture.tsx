@@ -1,6 +1,8 @@
 import { useRef } from "react";
+import { codecName } from "../../core/codecName";
 import type { StreamEntry } from "../../core/messages";
 import { usePreview } from "../../hooks/usePreview";
+import { useStrings } from "../../hooks/useStrings";
 import { CardArt } from "./CardArt";
 import styles from "./CardPicture.module.css";
 
@@ -12,12 +14,16 @@ interface Props {
 /** What a channel shows right now; its landscape until that is known, and where it cannot be. */
 export function CardPicture({ name, stream }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const hasPicture = stream.state !== "waiting" && stream.tracks.some((track) => track.kind === "video");
-  const drawn = usePreview(canvas, stream.port, hasPicture);
+  const { card } = useStrings();
+  const video = stream.state === "waiting" ? undefined : stream.tracks.find((track) => track.kind === "video");
+  // The server makes films of one picture of H.264 only.
+  const hasStill = video?.codec === "h264";
+  const drawn = usePreview(canvas, stream.port, hasStill);
   return (
     <>
       <CardArt name={name} />
       <canvas ref={canvas} className={styles["still"]} data-drawn={drawn} aria-hidden="true" />
+      {video && !hasStill && <span className={styles["none"]}>{card.noStill(codecName(video.codec))}</span>}
     </>
   );
 }

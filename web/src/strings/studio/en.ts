@@ -178,7 +178,7 @@ export const en = {
     delay: (halfMs: number, mostMs: number) =>
       `half within ${Math.round(halfMs).toLocaleString("en")} ms, 95 % within ${Math.round(mostMs).toLocaleString("en")} ms`,
     delayNote: (telling: number, all: number) =>
-      `The delay runs from this server to the viewers’ screens, as the pages of ${telling.toLocaleString("en")} of ${all.toLocaleString("en")} tell. What the way from you takes comes on top.`,
+      `The delay runs from you to the viewers’ screens, as the pages of ${telling.toLocaleString("en")} of ${all.toLocaleString("en")} tell. What camera and encoder take is in it only where your program tells its clock, as browsers do.`,
     mbit: (mbit: number) => `${mbit.toLocaleString("en", { maximumFractionDigits: 2 })} Mbit/s`,
     kbit: (kbit: number) => `${Math.round(kbit).toLocaleString("en")} kbit/s`,
     seconds: (seconds: number) => `${seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`,

@@ -1,0 +1,76 @@
+//! The way to the server, and what a viewer measures from there on, add up to the whole.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use heliograph_media::{Ssrc, rtcp};
+
+use super::testing::{Publisher, World, ms};
+use crate::{Track, Uplink, UplinkBasis};
+
+fn say(world: &mut World, publisher: &Publisher, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut datagram = Vec::new();
+    write(&mut datagram);
+    world.send(publisher.from, datagram.into());
+}
+
+fn uplink(world: &World) -> Uplink {
+    world.inlet.report(world.now).uplink.unwrap()
+}
+
+/// How late the newest picture came, as readers measure it, and the way to the server on top of it.
+fn whole(world: &World) -> Duration {
+    let newest = world.newest(Track::Video);
+    let due = world.clocks[Track::Video.index()].unwrap().instant_of(newest.timestamp).unwrap();
+    newest.arrival + uplink(world).delay - due
+}
+
+#[track_caller]
+fn near(found: Duration, wanted: Duration) {
+    // In a minute 6 ms of a queue are taken for drift.
+    assert!(found.abs_diff(wanted) <= ms(8), "{found:?}, not {wanted:?}");
+}
+
+#[test]
+fn a_queue_on_the_way_is_in_it_wherever_the_line_has_got_to() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    assert_eq!(world.inlet.report(world.now).uplink, None);
+    let mut plays = |world: &mut World, seconds: u64, slower: Duration| {
+        for _ in 0..seconds {
+            say(world, &publisher, |out| rtcp::write_least_delay(out, Ssrc(0), ms(20)));
+            for _ in 0..25 {
+                world.play(&mut publisher, Publisher::PICTURE);
+                world.wait(slower);
+            }
+        }
+    };
+    plays(&mut world, 6, Duration::ZERO);
+    assert_eq!(uplink(&world).basis, UplinkBasis::Network);
+    near(whole(&world), ms(20));
+    // 4 s long each picture comes 1 ms later than the one before.
+    plays(&mut world, 4, ms(1));
+    near(whole(&world), ms(120));
+    for _ in 0..10 {
+        plays(&mut world, 6, Duration::ZERO);
+        near(whole(&world), ms(120));
+    }
+    assert!(uplink(&world).delay > ms(40), "the line follows");
+    world.wait(ms(15_000));
+    assert_eq!(world.inlet.report(world.now).uplink, None, "away");
+}
+
+#[test]
+fn a_publisher_with_a_clock_says_all_of_it() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    world.play(&mut publisher, ms(5_000));
+    let next = publisher.video.timestamp;
+    // The next picture was captured 70 ms ago and is due now.
+    say(&mut world, &publisher, |out| rtcp::write_captured(out, publisher.video.ssrc, next, ms(70)));
+    say(&mut world, &publisher, |out| rtcp::write_captured(out, publisher.audio.ssrc, 0, ms(5_000)));
+    say(&mut world, &publisher, |out| rtcp::write_captured(out, Ssrc(0xdead), next, ms(5)));
+    assert_eq!(uplink(&world).basis, UplinkBasis::Capture);
+    near(uplink(&world).delay, ms(70));
+}
