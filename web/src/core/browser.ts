@@ -5,6 +5,7 @@ import { debugHandle } from "./debugHandle";
 import { EarlyVideos } from "./earlyVideo";
 import { Observable } from "./observable";
 import { forcedSignaling, parseRoute, routeTargets } from "./route";
+import { measuredRoundTripMs } from "./secondTry";
 import { SessionKeeper } from "./sessionKeeper";
 import { findStream, StreamsClient } from "./streamsClient";
 import { ViewerSession } from "./viewerSession";
@@ -50,6 +51,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
         fetch: fetchFrom,
         makePeer: (configuration) => new window.RTCPeerConnection(configuration),
         openSocket: (url) => new window.WebSocket(url),
+        roundTripMs: (url) => measuredRoundTripMs(window, url),
         presence: (which) => presenceOf(streams, which),
         latency: choices.latency,
         random: Math.random,

@@ -14,6 +14,17 @@ describe("jitterTargets", () => {
     expect(jitterTargets(mode, limitMs)).toEqual(targets);
   });
 
+  it.each([
+    ["lowest", 260, null],
+    ["balanced", null, 50],
+    ["balanced", 20, 50],
+    ["balanced", 260, 260],
+    ["balanced", 900, 400],
+    ["smooth", 260, 400],
+  ] as const)("%s where a second try takes %s ms", (mode, recoveryMs, videoMs) => {
+    expect(jitterTargets(mode, 500, recoveryMs).videoMs).toBe(videoMs);
+  });
+
   it("never asks for more than the server allows or was asked for", () => {
     for (const mode of LATENCY_MODES) {
       const { videoMs, audioMs } = jitterTargets(mode, playoutWish(mode)?.max_ms ?? USUAL_LIMIT_MS);

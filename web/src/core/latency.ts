@@ -29,13 +29,20 @@ export interface JitterTargets {
   readonly audioMs: number | null;
 }
 
-/** The least delay to ask the browser for. `limitMs`: what the server allows at present. */
-export function jitterTargets(mode: LatencyMode, limitMs: number): JitterTargets {
+/**
+ * The least delay to ask the browser for. `limitMs`: what the server allows at present; `recoveryMs`: how long a packet
+ * takes that has to be asked for again, where that happens and takes long (see `recoveryWatch.ts`). Whoever wants the
+ * lowest delay gets a picture that stutters there.
+ */
+export function jitterTargets(mode: LatencyMode, limitMs: number, recoveryMs: number | null = null): JitterTargets {
   switch (mode) {
     case "lowest":
       return { videoMs: null, audioMs: null };
     case "balanced":
-      return { videoMs: BALANCED_PICTURE_MS, audioMs: null };
+      return {
+        videoMs: Math.max(BALANCED_PICTURE_MS, Math.min(recoveryMs ?? 0, Math.floor(limitMs / ROOM))),
+        audioMs: null,
+      };
     case "smooth": {
       const targetMs = Math.min(SMOOTH_MS, Math.floor(limitMs / ROOM));
       return { videoMs: targetMs, audioMs: targetMs };

@@ -31,6 +31,7 @@ export class PlayoutControl {
   #sent: PlayoutWish | null = null;
   #peer: RTCPeerConnection | null = null;
   #pictured = false;
+  #recoveryMs: number | null = null;
   /** What came before the present is behind us. */
   #live = false;
   /** What the peer connection has been told. */
@@ -50,6 +51,13 @@ export class PlayoutControl {
     if (mode === this.#mode) return;
     this.#mode = mode;
     this.#ask();
+    this.#approach();
+  }
+
+  /** How long pictures have to be held back for packets that come at the second try; null: no longer than usual. */
+  set recoveryMs(recoveryMs: number | null) {
+    if (recoveryMs === this.#recoveryMs) return;
+    this.#recoveryMs = recoveryMs;
     this.#approach();
   }
 
@@ -74,6 +82,7 @@ export class PlayoutControl {
     this.#peer = peer;
     this.#pictured = false;
     this.#live = false;
+    this.#recoveryMs = null;
     this.#now = NOTHING;
   }
 
@@ -108,7 +117,7 @@ export class PlayoutControl {
   /** One step towards what is wanted, and more of them later. The first picture is shown at once in every mode. */
   #approach(): void {
     if (!this.#live || this.#timer !== undefined) return;
-    const goal = jitterTargets(this.#mode, this.#limitMs);
+    const goal = jitterTargets(this.#mode, this.#limitMs, this.#recoveryMs);
     const mostMs = this.#now === NOTHING ? FIRST_STEP_MS : STEP_MS;
     const next = {
       videoMs: step(this.#now.videoMs, goal.videoMs, mostMs),

@@ -13,6 +13,7 @@ export class SocketClient implements SignalClient {
   readonly transport = "websocket";
   #socket: WebSocket | null = null;
   #openTimer: ReturnType<typeof setTimeout> | undefined;
+  #secondTimer: ReturnType<typeof setTimeout> | undefined;
   #opened = false;
   /** The reason that the server gives before it closes. */
   #reason: Cause | null = null;
@@ -22,16 +23,38 @@ export class SocketClient implements SignalClient {
   readonly #openSocket: (url: string) => WebSocket;
   readonly #peer: Negotiator;
   readonly #listener: SignalListener;
+  readonly #secondTryAfterMs: number | null;
 
-  constructor(url: string, openSocket: (url: string) => WebSocket, peer: Negotiator, listener: SignalListener) {
+  /** `secondTryAfterMs`: see `secondTry.ts`. */
+  constructor(
+    url: string,
+    openSocket: (url: string) => WebSocket,
+    peer: Negotiator,
+    listener: SignalListener,
+    secondTryAfterMs: number | null = null,
+  ) {
     this.#url = url;
     this.#openSocket = openSocket;
     this.#peer = peer;
     this.#listener = listener;
+    this.#secondTryAfterMs = secondTryAfterMs;
   }
 
   open(): void {
     if (this.#closed || this.#socket) return;
+    this.#openTimer = setTimeout(() => {
+      this.#end({ code: "socket-refused" });
+    }, OPEN_TIMEOUT_MS);
+    if (this.#secondTryAfterMs !== null) {
+      this.#secondTimer = setTimeout(() => {
+        this.#letGo();
+        this.#connect();
+      }, this.#secondTryAfterMs);
+    }
+    this.#connect();
+  }
+
+  #connect(): void {
     let socket: WebSocket;
     try {
       socket = this.#openSocket(this.#url);
@@ -41,11 +64,8 @@ export class SocketClient implements SignalClient {
       return;
     }
     this.#socket = socket;
-    this.#openTimer = setTimeout(() => {
-      this.#end({ code: "socket-refused" });
-    }, OPEN_TIMEOUT_MS);
     socket.onopen = () => {
-      clearTimeout(this.#openTimer);
+      this.#clearTimers();
       this.#opened = true;
       this.#listener({ type: "open" });
     };
@@ -82,7 +102,16 @@ export class SocketClient implements SignalClient {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#clearTimers();
+    this.#letGo();
+  }
+
+  #clearTimers(): void {
     clearTimeout(this.#openTimer);
+    clearTimeout(this.#secondTimer);
+  }
+
+  #letGo(): void {
     const socket = this.#socket;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;

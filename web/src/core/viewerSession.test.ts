@@ -38,6 +38,45 @@ describe("a session over the WebSocket", () => {
     expect(peers).toHaveLength(1);
   });
 
+  it("knocks a second time where the first packet seems to be lost", async () => {
+    const { session, sockets } = fakeSession(undefined, { roundTripMs: () => 40 });
+    session.start();
+    await pass(300);
+    expect(sockets).toHaveLength(1);
+    await pass(20);
+    expect(sockets.map((socket) => socket.readyState)).toEqual([3, 0]);
+    await pass(2_000);
+    newest(sockets).accept();
+    expect(session.snapshot().state).toMatchObject({ kind: "connecting", step: "negotiating" });
+    expect(sockets).toHaveLength(2);
+  });
+
+  it("does not knock twice at a server that comes back", async () => {
+    const { session, sockets } = fakeSession(undefined, { roundTripMs: () => 40 });
+    session.start();
+    await pass();
+    newest(sockets).accept();
+    newest(sockets).drop();
+    session.nudge();
+    await pass(2_000);
+    expect(sockets).toHaveLength(2);
+  });
+
+  it("knocks once where the way is long or unknown, and not again once the socket is open", async () => {
+    for (const roundTripMs of [null, 300]) {
+      const { session, sockets } = fakeSession(undefined, { roundTripMs: () => roundTripMs });
+      session.start();
+      await pass(2_000);
+      expect(sockets).toHaveLength(1);
+    }
+    const { session, sockets } = fakeSession(undefined, { roundTripMs: () => 40 });
+    session.start();
+    await pass(100);
+    newest(sockets).accept();
+    await pass(2_000);
+    expect(sockets.map((socket) => socket.readyState)).toEqual([1]);
+  });
+
   it("knows from the figures that pictures move, even in a tab nobody sees", async () => {
     const { session } = await playing();
     expect(session.snapshot().state.kind).toBe("live");

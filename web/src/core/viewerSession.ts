@@ -10,8 +10,10 @@ import { Observable } from "./observable";
 import { PeerLink } from "./peerLink";
 import { type PlaybackStats, readPlayback } from "./playbackStats";
 import { PlayoutControl } from "./playoutControl";
+import { RecoveryWatch } from "./recoveryWatch";
 import { retryDelayMs } from "./retryPolicy";
 import { candidateAddresses } from "./sdp";
+import { secondTryAfterMs } from "./secondTry";
 import type { Negotiator, SignalClient, SignalEvent } from "./signalClient";
 import { SocketClient } from "./socketClient";
 import { chooseTransport, rememberOutcome, type TransportMemory, type Transport } from "./transportChoice";
@@ -32,6 +34,8 @@ export interface SessionParts {
   readonly endpoints: Promise<Endpoints>;
   readonly makePeer: (configuration: RTCConfiguration) => RTCPeerConnection;
   readonly openSocket: (url: string) => WebSocket;
+  /** A round trip to the server behind a socket's address, as far as the browser has measured it, in milliseconds. */
+  readonly roundTripMs: (url: string) => number | null;
   readonly fetch: typeof fetch;
   /** What the list of streams says about a target. */
   readonly presence: (target: Target) => Presence;
@@ -103,6 +107,7 @@ export class ViewerSession {
   #spare: PeerLink | null = null;
   #flow = new FlowWatch();
   #delay: DelayReport;
+  #recovery = new RecoveryWatch();
   #playback: PlaybackStats | null = null;
   #uplink: Uplink | null = null;
   readonly #playout: PlayoutControl;
@@ -226,6 +231,7 @@ export class ViewerSession {
     const generation = ++this.#generation;
     this.#flow = new FlowWatch();
     this.#delay = new DelayReport(this.#parts.random);
+    this.#recovery = new RecoveryWatch();
     this.#playback = null;
     this.#serverState = null;
     this.#dispatch({ type: "attempt", attempt: this.#retries + 1 });
@@ -253,15 +259,20 @@ export class ViewerSession {
       if (this.#isCurrent(generation)) this.#onSignal(event);
     };
     const negotiator = this.#negotiator(generation);
-    return transport === "websocket"
-      ? new SocketClient(socketUrl(endpoints, this.target), this.#parts.openSocket, negotiator, listener)
-      : new WhepClient(
-          whepUrl(endpoints, this.target, this.#playout.wish),
-          this.#parts.fetch,
-          this.#parts.presence(this.target),
-          negotiator,
-          listener,
-        );
+    if (transport === "websocket") {
+      const url = socketUrl(endpoints, this.target);
+      // A server that comes back to a crowd should not be knocked at twice by everybody.
+      const first = this.#retries === 0 && !this.#memory.socketOpened;
+      const secondTry = first ? secondTryAfterMs(this.#parts.roundTripMs(url)) : null;
+      return new SocketClient(url, this.#parts.openSocket, negotiator, listener, secondTry);
+    }
+    return new WhepClient(
+      whepUrl(endpoints, this.target, this.#playout.wish),
+      this.#parts.fetch,
+      this.#parts.presence(this.target),
+      negotiator,
+      listener,
+    );
   }
 
   #negotiator(generation: number): Negotiator {
@@ -496,6 +507,7 @@ export class ViewerSession {
         this.#onPicture();
         this.#clock.glance();
         const delayMs = this.#delay.look(this.#playback, this.clock, this.#uplink);
+        this.#playout.recoveryMs = this.#recovery.look(this.#playback);
         if (delayMs !== null) this.#client?.sendDelay?.(delayMs);
       }
       if (flow === "stalled") {

@@ -156,6 +156,7 @@ export function fakeSession(target: Target = { kind: "channel", name: "dawn" }, 
       sockets.push(socket);
       return socket as unknown as WebSocket;
     },
+    roundTripMs: () => null,
     fetch: fetches,
     presence: () => () => () => undefined,
     latency,

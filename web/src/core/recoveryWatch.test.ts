@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import type { PlaybackStats, VideoStats } from "./playbackStats";
+import { RecoveryWatch } from "./recoveryWatch";
+
+/** A look a second at a way of so long; each takes how many packets came at the second try since the last one. */
+function looks(recovered: readonly number[], roundTripMs: number | readonly (number | null)[]) {
+  const watch = new RecoveryWatch();
+  let packetsRecovered = 7;
+  return recovered.map((more, second) => {
+    packetsRecovered += more;
+    const trip = typeof roundTripMs === "number" ? roundTripMs : (roundTripMs[second] ?? null);
+    const stats = {
+      atMs: second * 1000,
+      video: { packetsRecovered } as VideoStats,
+      audio: null,
+      path: { roundTripMs: trip } as PlaybackStats["path"],
+    };
+    return watch.look(stats);
+  });
+}
+
+describe("RecoveryWatch", () => {
+  it("holds back for a round trip where packets get lost", () => {
+    expect(looks([0, 1, 1, 1, 4], 200)).toEqual([null, null, null, 260, 260]);
+  });
+
+  it.each([
+    ["nothing gets lost", [0, 0, 0, 0], 200],
+    ["what is sent again unasked at the beginning", [5, 0, 0, 0], 200],
+    ["one packet now and then", [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 200],
+    ["a short way", [0, 9, 9, 9], 40],
+  ])("leaves it at that: %s", (_name, recovered, roundTripMs) => {
+    expect(looks(recovered, roundTripMs).every((holdMs) => holdMs === null)).toBe(true);
+  });
+
+  it("does not follow every answer that comes late", () => {
+    expect(looks([0, 5, 5, 5, 5], [100, 100, 900, 100, 110]).slice(1)).toEqual([160, 160, 160, 160]);
+  });
+
+  it("follows another way, and waits where the way is not known", () => {
+    const trips = [200, 200, null, ...Array.from({ length: 12 }, () => 300)];
+    const seen = looks(trips.map(() => 5), trips);
+    expect(seen.slice(1, 4)).toEqual([260, 260, 260]);
+    expect(seen.at(-1)).toBe(360);
+  });
+
+  it("ends some time after the last loss", () => {
+    const seen = looks([0, 5, ...Array.from({ length: 60 }, () => 0)], 200);
+    expect(seen[30]).toBe(260);
+    expect(seen.at(-1)).toBeNull();
+  });
+});
