@@ -4,6 +4,7 @@
 pub(crate) mod cursor;
 mod extensions;
 pub(crate) mod keyframe;
+pub(crate) mod last_flight;
 pub(crate) mod layer_choice;
 mod layers;
 pub(crate) mod mailbox;
@@ -21,12 +22,12 @@ use std::{
 };
 
 use heliograph_edge::{
-    dtls::LastFlight,
     ice::IceLite,
     path::{Path, UdpPath},
 };
 
 use self::{
+    last_flight::SentFlight,
     mailbox::Mailbox,
     player::{Player, PlayerMedia},
 };
@@ -89,7 +90,7 @@ pub(crate) struct Viewer {
     /// While the handshake thread keeps state for this viewer.
     pub(crate) handshake: Option<HandshakeLink>,
     /// From the keys until the viewer has shown that it has them, too.
-    pub(crate) last_flight: Option<LastFlight>,
+    pub(crate) last_flight: Option<SentFlight>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) waiting: Option<WaitingSeat>,
     pub(crate) seat: Seat,

@@ -42,6 +42,17 @@ impl Pacer {
         }
     }
 
+    /// No faster than a replay to the same viewer turned out to be possible: see [`Pacer::slowed_to`].
+    pub(crate) fn at_most(mut self, rate: Option<Bitrate>) -> Self {
+        self.rate = rate.map_or(self.rate, |rate| self.rate.min(rate)).max(self.slowest);
+        self
+    }
+
+    /// The rate that loss has brought it down to.
+    pub(crate) fn slowed_to(&self) -> Option<Bitrate> {
+        self.slowed.map(|_| self.rate)
+    }
+
     /// How many times faster than a stream of `bitrate` this is.
     pub(crate) fn times(&self, bitrate: Bitrate) -> u32 {
         u32::try_from(self.rate.as_bps() / bitrate.as_bps().max(1)).unwrap_or(u32::MAX)
@@ -131,6 +142,19 @@ mod tests {
             pacer.on_loss(start + Duration::from_millis(ms));
         }
         assert_eq!(pacer.rate, Bitrate::kbps(5_000));
+    }
+
+    #[test]
+    fn a_replay_after_one_that_was_too_fast_is_no_faster() {
+        let start = Instant::now();
+        let fresh = || Pacer::new(start, Bitrate::kbps(2_500));
+        let mut last = fresh();
+        assert_eq!(fresh().at_most(last.slowed_to()).rate, Bitrate::kbps(25_000));
+        last.on_loss(start);
+        let next = fresh().at_most(last.slowed_to());
+        assert_eq!((next.rate, next.allows()), (Bitrate::kbps(12_500), true));
+        assert_eq!(fresh().at_most(next.slowed_to()).rate, Bitrate::kbps(25_000), "that one went well");
+        assert_eq!(fresh().at_most(Some(Bitrate::kbps(1))).rate, Bitrate::kbps(5_000));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use heliograph_edge::{
     srtp::{RtcpOpener, RtcpSealer, RtpSealer, SrtpError, SrtpKeys},
 };
 use heliograph_media::{
-    ClockRate, Codec, NtpTime, SeqNo, Ssrc,
+    Bitrate, ClockRate, Codec, NtpTime, SeqNo, Ssrc,
     rtcp::{self, Rtcp, SenderInfo},
 };
 use rand::{Rng, RngExt};
@@ -18,12 +18,12 @@ use super::{
     layer_choice::ViewerReport,
     layers::Layers,
     pace::{self, Pacer},
-    resend::{Resend, Resends},
+    resend::{COPY_AFTER, Resend, Resends},
     squeeze::Squeeze,
     track::{Put, RtxSender, TrackSender},
 };
 use crate::{
-    Packet, PlayoutDelay, Track, TrackClock, TrackRing,
+    Packet, PlayoutDelay, StartParts, Track, TrackClock, TrackRing,
     worker::{outbox::Lane, stream::LatePackets},
 };
 
@@ -38,6 +38,15 @@ const BACKLOG: u64 = 600;
 /// The first packet of a replay goes once more after this time: a receiver cannot miss what comes before the
 /// first packet it gets.
 const FIRST_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// Packets with parameter sets at the beginning of a replay that go out twice at once. libwebrtc throws slices away as
+/// long as it has no parameter sets, and takes them for received: it never asks for those again.
+const MOST_PARAMETERS: u8 = 4;
+/// Packets in which something begins that a decoder needs to start; more are not sent again unasked.
+const MOST_BEGINNINGS: usize = 16;
+/// A request for a keyframe that comes sooner after the beginning of a replay means that its beginning got lost.
+const BEGINNING_LOST_WITHIN: Duration = Duration::from_millis(500);
+/// For so long after it has caught up, a viewer gets whatever it asks for twice: nothing can be shown without it.
+const EAGER: Duration = Duration::from_millis(500);
 /// Until a report tells.
 const ROUND_TRIP_GUESS: Duration = Duration::from_millis(80);
 /// Bounds for what a report may claim.
@@ -147,6 +156,12 @@ pub(super) struct Video {
     last_fir: Option<u8>,
     /// When this viewer first had everything there was.
     settled: Option<Instant>,
+    /// Packets with nothing but parameter sets that begin the replay, until they went out twice.
+    parameters: u8,
+    /// When the replay began, until its beginning was sent again.
+    began: Option<Instant>,
+    /// How fast the last replay could be, if it began too fast.
+    slowed_to: Option<Bitrate>,
 }
 
 /// A connected viewer.
@@ -184,6 +199,9 @@ impl Player {
                 requests: Requests::default(),
                 last_fir: None,
                 settled: None,
+                parameters: 0,
+                began: None,
+                slowed_to: None,
             }),
             audio: media.audio.map(|track| TrackSender::new(&track, first_seq(), playout, true)),
             cname: media.cname,
@@ -205,6 +223,13 @@ impl Player {
         }
         if let Some(video) = &mut self.video {
             video.layers.choose(now, stream);
+            video.replay(now, stream);
+        }
+    }
+
+    /// Nothing of what was sent so far can have been opened.
+    pub(crate) fn start_again(&mut self, now: Instant, stream: &StreamView<'_>) {
+        if let Some(video) = &mut self.video {
             video.replay(now, stream);
         }
     }
@@ -402,7 +427,8 @@ impl Player {
                                 lane.counters.resend_gone += 1;
                                 continue;
                             }
-                            match video.resends.ask(now, out, round_trip) {
+                            let eager = video.is_eager(now);
+                            match video.resends.ask(now, out, round_trip, eager) {
                                 Resend::Now => {
                                     video.send_again(out, stream, &self.sealer, lane);
                                 }
@@ -497,10 +523,9 @@ impl Player {
             return;
         }
         let replaying = !matches!(video.phase, Phase::Live);
-        if video.requests.on_request(now, replaying, round_trip, || ask(layer)) == Answer::Replay
-            && video.replay_on_demand(now, stream)
-        {
-            lane.counters.replays += 1;
+        match video.requests.on_request(now, replaying, round_trip, || ask(layer)) {
+            Answer::Replay => lane.counters.replays += u64::from(video.replay_on_demand(now, stream)),
+            Answer::Wait => video.begin_again(now, stream.ring(layer)),
         }
     }
 
@@ -551,13 +576,40 @@ impl Video {
             }
             return false;
         };
-        let pacer = Pacer::new(now, ring.bitrate(now));
+        let pacer = Pacer::new(now, ring.bitrate(now)).at_most(self.slowed_to);
         let passage = self.layers.passage(now, self.sender.cursor().passage(), stream);
         let squeeze = squeeze(&self.sender, &passage, &pacer, now, ring, keyframe, pace::AT_ONCE);
         self.sender.go(keyframe, Passage { squeeze, ..passage });
         self.resends.schedule(now + FIRST_AGAIN_AFTER, self.sender.cursor().next_out());
+        let parameters = ring.packets_from(keyframe).take_while(|packet| is_merely_parameters(packet));
+        self.parameters = parameters.take(usize::from(MOST_PARAMETERS)).count() as u8;
+        self.began = Some(now);
         self.phase = Phase::Replaying(pacer);
         true
+    }
+
+    /// The viewer asks for a keyframe although one is on its way: it threw away what came before the parameter sets.
+    /// Everything that it may have thrown away goes again, in order.
+    fn begin_again(&mut self, now: Instant, ring: &TrackRing) {
+        let Some(keyframe) = self.sender.cursor().segment_start() else { return };
+        if self.began.take().is_none_or(|at| now.saturating_duration_since(at) >= BEGINNING_LOST_WITHIN) {
+            return;
+        }
+        let timestamp = ring.get(keyframe).map(|packet| packet.timestamp);
+        let beginnings = ring
+            .packets_from(keyframe)
+            .take_while(|packet| Some(packet.timestamp) == timestamp)
+            .filter(|packet| !packet.parts.is_empty());
+        for packet in beginnings.take(MOST_BEGINNINGS) {
+            let Some(out) = self.sender.cursor().late(packet.seq) else { return };
+            self.resends.schedule(now, out);
+            self.resends.schedule(now + COPY_AFTER, out);
+        }
+    }
+
+    /// Whether the viewer is still joining.
+    fn is_eager(&self, now: Instant) -> bool {
+        self.settled.is_none_or(|at| now.saturating_duration_since(at) < EAGER)
     }
 
     /// The same for one who is in trouble, at most every two seconds. Joining does not count: a keyframe that was
@@ -604,6 +656,7 @@ impl Video {
         }
         let mut from = self.sender.cursor().next();
         let mut earned = 0;
+        let keyframe = self.sender.cursor().segment_start().unwrap_or(from);
         let mut boundary_before =
             ring.get(SeqNo(from.0.saturating_sub(1))).is_some_and(|packet| packet.marker);
         loop {
@@ -615,6 +668,7 @@ impl Video {
                     && keyframe > packet.seq
                     && self.sender.cursor().segment_start().is_none_or(|start| keyframe > start)
                 {
+                    self.parameters = 0;
                     let passage = *self.sender.cursor().passage();
                     let squeeze = squeeze(&self.sender, &passage, pacer, now, ring, keyframe, 0);
                     self.sender.go(keyframe, Passage { squeeze, ..passage });
@@ -638,12 +692,23 @@ impl Video {
                     }
                 }
                 boundary_before = packet.marker;
+                if self.parameters > 0 && packet.seq.next().since(keyframe) == Some(self.parameters.into()) {
+                    self.parameters = 0;
+                    for packet in ring.packets_from(keyframe).take_while(|again| again.seq <= packet.seq) {
+                        if let (Some(rtx), Some(out)) = (&mut self.rtx, self.sender.cursor().late(packet.seq))
+                            && matches!(rtx.send(packet, out, &self.sender, sealer, lane), Put::Sent(_))
+                        {
+                            lane.counters.resent += 1;
+                        }
+                    }
+                }
             }
             if !jumped {
                 break;
             }
         }
         self.resends.earn(earned);
+        self.slowed_to = pacer.slowed_to();
         self.phase = Phase::Live;
         self.settled.get_or_insert(now);
         self.requests.on_served(now);
@@ -710,6 +775,10 @@ impl Video {
             lane.counters.resent += 1;
         }
     }
+}
+
+fn is_merely_parameters(packet: &Packet) -> bool {
+    !packet.parts.is_empty() && !packet.parts.has(StartParts::KEY_PICTURE)
 }
 
 /// For a replay from `keyframe` to the present, of which `at_once` bytes are not paced.

@@ -882,3 +882,6 @@ fn another_playout_delay_begins_with_a_frame_and_what_was_sent_stays_what_it_was
 
 #[path = "player_layer_tests.rs"]
 mod layers;
+
+#[path = "player_join_tests.rs"]
+mod joining;

@@ -23,6 +23,10 @@ pub(crate) const COPY_AFTER: Duration = Duration::from_millis(10);
 const TWICE_ABOVE: u32 = 5;
 /// Loss above which everything is sent three times while credit lasts, in 1/256.
 const THRICE_ABOVE: u32 = 18;
+/// Loss above which everything is sent once: so much is lost where a line is too narrow, and more would not pass either.
+const ONCE_ABOVE: u32 = 64;
+/// From this round trip on everything is sent twice: whoever lacks the second try has to wait for too long for a third.
+const LONG_WAY: Duration = Duration::from_millis(100);
 /// Packets over which requests are counted.
 const WINDOW: u32 = 512;
 /// The fewest packets that say anything about loss.
@@ -78,8 +82,8 @@ impl Resends {
         self.reported = fraction;
     }
 
-    /// Decides about one packet of a NACK and accounts for it.
-    pub(crate) fn ask(&mut self, now: Instant, out: OutSeq, round_trip: Duration) -> Resend {
+    /// Decides about one packet of a NACK and accounts for it. `eager`: it goes twice though little gets lost.
+    pub(crate) fn ask(&mut self, now: Instant, out: OutSeq, round_trip: Duration, eager: bool) -> Resend {
         while self.recent.front().is_some_and(|&(_, at)| now.saturating_duration_since(at) >= round_trip) {
             self.recent.pop_front();
         }
@@ -95,7 +99,10 @@ impl Resends {
         self.recent.push_back((out, now));
         self.asked += 1;
         let loss = self.loss();
-        if loss > TWICE_ABOVE {
+        if loss > ONCE_ABOVE {
+            return Resend::Now;
+        }
+        if eager || round_trip >= LONG_WAY || loss > TWICE_ABOVE {
             self.schedule(now + COPY_AFTER, out);
         }
         if loss > THRICE_ABOVE && self.credit > MOST / 2 {
@@ -161,10 +168,10 @@ mod tests {
         let mut granted = 0;
         for seq in 0..1000 {
             resends.earn(1);
-            granted += u32::from(resends.ask(now, OutSeq(seq), RTT) == Resend::Now);
+            granted += u32::from(resends.ask(now, OutSeq(seq), RTT, false) == Resend::Now);
         }
         assert_eq!(granted, 64 + 250);
-        assert_eq!(resends.ask(now, OutSeq(5000), RTT), Resend::OverBudget);
+        assert_eq!(resends.ask(now, OutSeq(5000), RTT, false), Resend::OverBudget);
     }
 
     #[test]
@@ -172,7 +179,7 @@ mod tests {
         let now = Instant::now();
         let mut resends = Resends::new();
         resends.earn(10_000_000);
-        let granted = (0..10_000).filter(|&s| resends.ask(now, OutSeq(s), RTT) == Resend::Now).count();
+        let granted = (0..10_000).filter(|&s| resends.ask(now, OutSeq(s), RTT, false) == Resend::Now).count();
         assert_eq!(granted, 320);
     }
 
@@ -180,9 +187,9 @@ mod tests {
     fn duplicates_within_a_round_trip_are_dropped() {
         let now = Instant::now();
         let mut resends = Resends::new();
-        assert_eq!(resends.ask(now, OutSeq(7), RTT), Resend::Now);
-        assert_eq!(resends.ask(now + RTT / 2, OutSeq(7), RTT), Resend::Duplicate);
-        assert_eq!(resends.ask(now + RTT, OutSeq(7), RTT), Resend::Now);
+        assert_eq!(resends.ask(now, OutSeq(7), RTT, false), Resend::Now);
+        assert_eq!(resends.ask(now + RTT / 2, OutSeq(7), RTT, false), Resend::Duplicate);
+        assert_eq!(resends.ask(now + RTT, OutSeq(7), RTT, false), Resend::Now);
     }
 
     #[test]
@@ -190,10 +197,10 @@ mod tests {
         let now = Instant::now();
         let mut resends = Resends::new();
         resends.set_fraction_lost(5);
-        resends.ask(now, OutSeq(1), RTT);
+        resends.ask(now, OutSeq(1), RTT, false);
         assert_eq!(resends.next_due(), None);
         resends.set_fraction_lost(6);
-        resends.ask(now, OutSeq(2), RTT);
+        resends.ask(now, OutSeq(2), RTT, false);
         assert_eq!(resends.next_due(), Some(now + COPY_AFTER));
         assert_eq!(resends.due(now), None);
         assert_eq!(resends.due(now + COPY_AFTER), Some(OutSeq(2)));
@@ -202,14 +209,42 @@ mod tests {
     }
 
     #[test]
+    fn whoever_joins_gets_the_first_one_twice() {
+        let now = Instant::now();
+        let mut resends = Resends::new();
+        resends.ask(now, OutSeq(1), RTT, true);
+        assert_eq!(resends.next_due(), Some(now + COPY_AFTER));
+    }
+
+    #[test]
+    fn on_a_long_way_each_goes_twice() {
+        let now = Instant::now();
+        let mut resends = Resends::new();
+        resends.ask(now, OutSeq(1), LONG_WAY, false);
+        assert_eq!(resends.next_due(), Some(now + COPY_AFTER));
+    }
+
+    #[test]
+    fn what_a_narrow_line_drops_goes_once() {
+        let now = Instant::now();
+        let mut resends = Resends::new();
+        resends.earn(10_000);
+        for (reported, copies) in [(63, 2), (65, 2), (64, 4)] {
+            resends.set_fraction_lost(reported);
+            resends.ask(now, OutSeq(u64::from(reported)), RTT, true);
+            assert_eq!(resends.copies.len(), copies, "{reported}");
+        }
+    }
+
+    #[test]
     fn above_seven_percent_three_times_while_credit_lasts() {
         let now = Instant::now();
         let mut resends = Resends::new();
         resends.set_fraction_lost(19);
-        resends.ask(now, OutSeq(1), RTT);
+        resends.ask(now, OutSeq(1), RTT, false);
         assert_eq!(resends.copies.len(), 1, "little credit yet");
         resends.earn(10_000);
-        resends.ask(now, OutSeq(2), RTT);
+        resends.ask(now, OutSeq(2), RTT, false);
         assert_eq!(resends.copies.back(), Some(&(now + 2 * COPY_AFTER, OutSeq(2))));
         assert_eq!(resends.copies.len(), 3);
     }
@@ -220,11 +255,11 @@ mod tests {
         let mut resends = Resends::new();
         assert!(!resends.has_lost());
         resends.earn(200);
-        resends.ask(now, OutSeq(1), RTT);
+        resends.ask(now, OutSeq(1), RTT, false);
         assert!(resends.has_lost());
         assert_eq!(resends.next_due(), None, "one in two hundred");
         for seq in 2..=5 {
-            resends.ask(now, OutSeq(seq), RTT);
+            resends.ask(now, OutSeq(seq), RTT, false);
         }
         assert_eq!(resends.copies.back(), Some(&(now + COPY_AFTER, OutSeq(5))), "five in two hundred");
         resends.earn(100_000);
@@ -238,7 +273,7 @@ mod tests {
         resends.set_fraction_lost(255);
         for seq in 0..100_000 {
             resends.earn(8);
-            resends.ask(now, OutSeq(seq), RTT);
+            resends.ask(now, OutSeq(seq), RTT, false);
         }
         assert!(resends.recent.len() <= REMEMBERED && resends.copies.len() <= WAITING);
     }

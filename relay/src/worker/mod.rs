@@ -22,7 +22,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use heliograph_edge::dtls::LastFlight;
 use heliograph_media::NtpTime;
 use rand::{SeedableRng, rngs::StdRng};
 use tracing::{debug, info, warn};
@@ -41,6 +40,7 @@ use crate::{
     sys::{cpu, poll::Poller, recv::BatchReceiver, send::BatchSender, socket::MediaSocket},
     viewer::{
         Patience, Stage, Viewer,
+        last_flight::SentFlight,
         player::{Player, PlayerMedia, Scratch, Turn},
     },
 };
@@ -460,18 +460,20 @@ impl Worker {
         outcome: Option<Outcome>,
     ) {
         let Some(viewer) = self.viewer(slot, id) else { return };
+        // Without our last flight the viewer can open nothing of what follows it at once.
+        let copies = if matches!(outcome, Some(Outcome::Connected { .. })) { 2 } else { 1 };
         if let Some(target) = target(viewer, slot, true) {
-            for datagram in datagrams {
+            for datagram in std::iter::repeat_n(datagrams, copies).flatten() {
                 // One datagram each: handshake flights are not worth a run, and some paths refuse those.
                 self.wire.outbox.push(&target, datagram);
             }
         }
         match outcome {
             None => {}
-            Some(Outcome::Connected(keys)) => {
+            Some(Outcome::Connected { keys, round_trip }) => {
                 if let Some(viewer) = self.viewer(slot, id) {
                     viewer.handshake = None;
-                    viewer.last_flight = Some(LastFlight::new(datagrams));
+                    viewer.last_flight = Some(SentFlight::new(now, datagrams, round_trip));
                 }
                 self.on_keys(now, slot, &keys);
             }
@@ -513,7 +515,23 @@ impl Worker {
             }
         }
         viewer.stage = Stage::Playing(player);
-        // The first burst goes out with this tick.
+        self.first_burst(now, slot);
+    }
+
+    /// Nothing of what was sent so far could be opened: it begins again.
+    fn on_unheard(&mut self, now: Instant, slot: u32) {
+        let Some(Some(viewer)) = self.viewers.get_mut(slot as usize) else { return };
+        if let Some(stream) = self.streams.get(&viewer.stream)
+            && let Some((player, _)) = playing(viewer, slot, &self.port)
+        {
+            player.start_again(now, &stream.view());
+            self.first_burst(now, slot);
+        }
+    }
+
+    fn first_burst(&mut self, now: Instant, slot: u32) {
+        let Some(Some(viewer)) = self.viewers.get_mut(slot as usize) else { return };
+        // It goes out with this tick.
         arm_fast(&mut self.wheel, viewer, slot, now);
         if let Some(stream) = self.streams.get(&viewer.stream)
             && let Some((player, target)) = playing(viewer, slot, &self.port)

@@ -63,7 +63,7 @@ impl Worker {
         let path = UdpPath { remote, local };
         match bytes.first() {
             Some(0..=3) => self.on_stun(now, path, bytes),
-            Some(20..=63) => self.on_dtls(path, bytes),
+            Some(20..=63) => self.on_dtls(now, path, bytes),
             Some(128..=191) if rtcp::is_rtcp(bytes) => self.on_rtcp(now, path, bytes),
             _ => false,
         }
@@ -105,7 +105,7 @@ impl Worker {
         true
     }
 
-    fn on_dtls(&mut self, path: UdpPath, bytes: &[u8]) -> bool {
+    fn on_dtls(&mut self, now: Instant, path: UdpPath, bytes: &[u8]) -> bool {
         let Some(&slot) = self.addresses.get(&path.remote) else { return false };
         let Some(Some(viewer)) = self.viewers.get_mut(slot as usize) else { return false };
         if !viewer.ice.validated(Path::Udp(path)) {
@@ -122,11 +122,15 @@ impl Worker {
                 true
             }
             Stage::Playing(_) => {
-                let answer = viewer.last_flight.as_ref().and_then(|flight| flight.answer(bytes));
-                if let Some(answer) = answer {
-                    self.wire.outbox.push(&Target { path, slot, runs: false }, answer);
+                let flight = viewer.last_flight.as_mut();
+                let Some(repeated) = flight.and_then(|flight| flight.answer(now, bytes)) else {
+                    return false;
+                };
+                self.wire.outbox.push(&Target { path, slot, runs: false }, repeated.datagram);
+                if repeated.unheard {
+                    self.on_unheard(now, slot);
                 }
-                answer.is_some()
+                true
             }
         }
     }

@@ -10,6 +10,8 @@ const NOTICE_MS = 60;
 /** So many packets that came at the second try within so many looks at playback are a network that loses some. */
 const SEVERAL = 3;
 const LOOKS = 10;
+/** The first seconds say little: what a viewer missed goes out at once, and waits in the queue of a narrow line. */
+const FIRST_LOOKS = 5;
 /** The last losses are so long ago: there are none any more. */
 const FORGET_MS = 30_000;
 /** Round trips vary, and pictures should not run slower and faster for that. */
@@ -26,6 +28,7 @@ export class RecoveryWatch {
     const roundTripMs = path?.roundTripMs ?? null;
     if (!video || roundTripMs === null) return this.#holdMs;
     this.#looks = [...this.#looks, { recovered: video.packetsRecovered, roundTripMs }].slice(-LOOKS);
+    if (this.#looks.length < FIRST_LOOKS) return this.#holdMs;
     const recovered = video.packetsRecovered - (this.#looks[0]?.recovered ?? 0);
     if (recovered >= SEVERAL) this.#lostAtMs = atMs;
     // A single slow answer says more about a busy machine than about the way.

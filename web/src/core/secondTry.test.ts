@@ -4,11 +4,11 @@ import { measuredRoundTripMs, secondTryAfterMs } from "./secondTry";
 describe("secondTryAfterMs", () => {
   it.each([
     [null, null],
-    [1, 300],
-    [40, 310],
-    [100, 550],
-    [212, 998],
-    [213, null],
+    [1, 200],
+    [40, 220],
+    [100, 460],
+    [234, 996],
+    [235, null],
     [1040, null],
   ])("at a round trip of %s ms: %s", (roundTripMs, expected) => {
     expect(secondTryAfterMs(roundTripMs)).toBe(expected);

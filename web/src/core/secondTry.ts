@@ -4,11 +4,11 @@
  * sockets they do not.
  */
 const SYSTEM_TRIES_AGAIN_MS = 1_000;
-const LEAST_MS = 300;
+const LEAST_MS = 200;
 /** TCP, TLS of the older kind, and the handshake of the socket. */
 const ROUND_TRIPS = 4;
 /** For the server. */
-const ANSWER_MS = 150;
+const ANSWER_MS = 60;
 
 /** When a socket that is not open yet is given up for a second one; null: never. */
 export function secondTryAfterMs(roundTripMs: number | null): number | null {

@@ -41,7 +41,7 @@ describe("a session over the WebSocket", () => {
   it("knocks a second time where the first packet seems to be lost", async () => {
     const { session, sockets } = fakeSession(undefined, { roundTripMs: () => 40 });
     session.start();
-    await pass(300);
+    await pass(210);
     expect(sockets).toHaveLength(1);
     await pass(20);
     expect(sockets.map((socket) => socket.readyState)).toEqual([3, 0]);

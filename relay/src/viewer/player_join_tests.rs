@@ -1,0 +1,108 @@
+//! Joining when the beginning gets lost.
+
+use super::*;
+
+impl World {
+    /// A keyframe as an encoder with two slices sends it: two packets of parameter sets, eight of each slice.
+    fn keyframe_in_slices(&mut self) {
+        let first = self.next[0];
+        self.next[0] += 18;
+        let timestamp = (1 << 33) + 3_600 * self.picture;
+        self.picture += 1;
+        let packets = (0..18).map(|i| {
+            let parts = match i {
+                0 => StartParts::SEQUENCE_PARAMETERS,
+                1 => StartParts::PICTURE_PARAMETERS,
+                2 | 10 => StartParts::KEY_PICTURE,
+                _ => StartParts::NONE,
+            };
+            self.packet(first + i, timestamp, [i == 0, i == 17], parts)
+        });
+        let packets = packets.collect();
+        self.publish(packets);
+        self.now += PICTURE;
+    }
+}
+
+/// Where in the ring, and whether as RTX.
+fn places(got: &[Got]) -> Vec<(u64, bool)> {
+    got.iter().filter(|got| got.ssrc != AUDIO).map(|got| (got.ring - 100_000, got.ssrc == RTX)).collect()
+}
+
+#[test]
+fn parameter_sets_go_twice_before_the_first_slice() {
+    let mut world = World::new(true);
+    world.keyframe_in_slices();
+    world.past(3, 1000, 4);
+    world.start();
+    let got = world.got();
+    let expected = [(0, false), (1, false), (0, true), (1, true), (2, false), (3, false)];
+    assert_eq!(places(&got)[..6], expected);
+    assert_eq!(got.iter().filter(|got| got.ssrc == RTX).count(), 2);
+
+    // A keyframe of the stream as it goes on is nothing to a decoder that has them.
+    world.pass(Duration::from_millis(100));
+    world.got();
+    world.keyframe_in_slices();
+    world.turns();
+    assert!(world.got().iter().all(|got| got.ssrc != RTX));
+}
+
+#[test]
+fn who_asks_for_a_keyframe_while_one_comes_gets_its_beginnings_again() {
+    let mut world = World::new(true);
+    world.keyframe_in_slices();
+    world.past(3, 1000, 4);
+    world.start();
+    world.got();
+    world.pass(Duration::from_millis(30));
+    world.got();
+    world.pli();
+    world.pass(Duration::from_millis(2));
+    let beginnings = [(0, true), (1, true), (2, true), (10, true)];
+    assert_eq!(places(&world.got()), beginnings);
+    world.pli();
+    world.pass(Duration::from_millis(10));
+    assert_eq!(places(&world.got()), beginnings, "once more against loss, and not for every request");
+    world.pli();
+    world.pass(Duration::from_millis(30));
+    assert_eq!(world.got(), []);
+    assert_eq!(world.counters.replays, 0);
+}
+
+#[test]
+fn whoever_joins_gets_what_was_lost_twice() {
+    let mut world = World::new(true);
+    world.past(30, 1000, 10);
+    world.start();
+    let sent = world.got_video();
+    world.pass(Duration::from_millis(30));
+    world.got();
+    let again = |world: &mut World, index| {
+        world.nack(&[index]);
+        world.pass(Duration::from_millis(20));
+        world.got().iter().filter(|got| got.ssrc == RTX).count()
+    };
+    assert_eq!(again(&mut world, sent[4].index), 2);
+    world.pass(2 * EAGER);
+    assert_eq!(again(&mut world, sent[5].index), 1, "one of hundreds");
+}
+
+#[test]
+fn what_could_not_be_opened_begins_again() {
+    let mut world = World::new(true);
+    world.past(5, 1000, 10);
+    world.start();
+    world.pass(Duration::from_millis(30));
+    let unheard = world.got_video();
+    world.past(1, 1000, 10);
+    world.with(|player, now, stream, lane| {
+        player.start_again(now, stream);
+        player.on_fast(now, stream, lane);
+    });
+    world.pass(Duration::from_millis(100));
+    let got = world.got_video();
+    assert_eq!((got[0].ring, got[0].index), (100_000, unheard.last().unwrap().index + 1));
+    assert_eq!(got.last().unwrap().ring, world.next[0] - 1);
+    assert!(gap_free(&got));
+}
