@@ -34,7 +34,7 @@ use crate::{
 const QUEUE: u8 = 16;
 /// After handshakes, this long after the last one, their memory is given back to the system.
 const QUIET: Duration = Duration::from_secs(2);
-/// How often the timers of open handshakes are looked at. They start at 50 ms.
+/// How often the timers of open handshakes are looked at. They start at 75 ms.
 const TIMERS_EVERY: Duration = Duration::from_millis(10);
 
 /// What became of a handshake.

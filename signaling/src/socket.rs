@@ -42,6 +42,11 @@ const JOIN_LIMIT: Duration = Duration::from_secs(10);
 const CROWD_LIMIT: Duration = Duration::from_secs(20);
 /// Pause before the next attempt of such a viewer, in milliseconds; at random, so that a crowd spreads.
 const CROWD_PAUSE_MS: std::ops::Range<u64> = 200..1000;
+/// Pings that follow an offer, each after as long again, until it is answered: TCP notices a lost end of what was sent
+/// when something comes after it; when nothing does, Linux waits for 200 ms and two round trips.
+const FIRST_PING: Duration = Duration::from_millis(40);
+/// So long after the offer all of it has come.
+const PINGS_UNTIL: Duration = Duration::from_millis(300);
 
 /// Runs until the viewer or we have had enough.
 pub(crate) fn run(
@@ -200,6 +205,13 @@ impl Session {
         Some(watching.offered + self.app.settings.answer_limit)
     }
 
+    /// From a ping to the next one.
+    fn ping_pause(&self, now: Instant) -> Duration {
+        let unanswered = self.watching.as_ref().filter(|watching| !watching.answered);
+        let age = unanswered.map(|watching| now - watching.offered).filter(|age| *age < PINGS_UNTIL);
+        age.unwrap_or(Duration::MAX).min(self.app.settings.ping_interval)
+    }
+
     async fn on_clock(&mut self) -> Result<(), End> {
         let now = Instant::now();
         if now >= self.heard + self.app.settings.silence_limit {
@@ -212,7 +224,7 @@ impl Session {
             return Err(End::Say(Goodbye::refused("answer_timeout", "the offer was not answered in time")));
         }
         if now >= self.ping_at {
-            self.ping_at = now + self.app.settings.ping_interval;
+            self.ping_at = now + self.ping_pause(now);
             self.wire.ping().await?;
         }
         if self.crowd.is_some_and(|crowd| now >= crowd.again) {
@@ -395,6 +407,7 @@ impl Session {
                 self.wire
                     .send(&ServerMessage::Offer(SessionDescription { kind: SdpKind::Offer, sdp }))
                     .await?;
+                self.ping_at = self.ping_at.min(Instant::now() + FIRST_PING);
                 self.apply_playout().await
             }
             Err(WatchError::TooManyPending) => self.wait_for_the_crowd(now),

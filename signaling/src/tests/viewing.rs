@@ -339,6 +339,24 @@ async fn an_offer_must_be_answered_in_time() {
 }
 
 #[tokio::test]
+async fn a_few_pings_follow_an_offer() {
+    let site = Site::open(|settings| settings.ping_interval = Duration::from_secs(60));
+    site.relay.publish(24_000, None, StreamState::Live);
+    let mut page = site.join("?port=24000").await;
+    page.expect_state("live").await;
+    page.expect("offer").await;
+    let mut pings = 0;
+    let _ = timeout(Duration::from_secs(1), async {
+        loop {
+            pings += u32::from(matches!(page.frame().await, Some(Message::Ping(_))));
+        }
+    })
+    .await;
+    // After 40, 80, 160 and 320 ms; a busy machine leaves some out.
+    assert!((1..=4).contains(&pings), "{pings}");
+}
+
+#[tokio::test]
 async fn silence_ends_a_socket_and_pongs_are_not_silence() {
     let site = Site::open(|settings| {
         settings.ping_interval = Duration::from_millis(50);
