@@ -175,7 +175,7 @@ describe("the page", { timeout: 420_000 }, () => {
     await page.waitForTimeout(500);
     await shot(page, "phone-watch");
     await page.getByRole("button", { name: "Live figures" }).click();
-    await page.getByText("Round trip").waitFor();
+    await page.getByText("Round trip", { exact: true }).waitFor();
     await shot(page, "phone-figures");
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390, "scrolls sideways");
     for (let tap = 0; tap < 2; tap += 1) await page.touchscreen.tap(120, 160);

@@ -67,7 +67,9 @@ describe("FigureLog", () => {
     expect([parts.uplinkMs, parts.uplinkBasis]).toEqual([120, "network"]);
     const playing = { estimatedPlayoutTimestamp: 1_700_000_002_920 };
     const clock = { offsetMs: 1_700_000_000_000, withinMs: 0.4 };
-    expect(log.push(look(3, playing), clock, { delay_ms: 33, basis: "capture" }).now.delayMs).toBeCloseTo(80 + 33);
+    const whole = log.push(look(3, playing), clock, { delay_ms: 33, basis: "capture" }).now;
+    expect(whole.delayMs).toBeCloseTo(80 + 33);
+    expect(whole.uplinkMs, "the rest of the whole").toBeCloseTo(80 + 33 - (10 + 50 + 4));
     // The reports lag behind a publisher whose media comes sooner now.
     const sooner = { estimatedPlayoutTimestamp: 1_700_000_004_030 };
     const { now } = log.push(look(4, sooner), clock, { delay_ms: 100, basis: "network" });

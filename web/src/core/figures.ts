@@ -14,7 +14,7 @@ export interface Figures {
   /** From the camera to the screen, as far as that is known: see `uplinkBasis` for what is in it. */
   readonly delayMs: number | null;
   readonly delaySource: DelaySource | null;
-  /** From camera or encoder to the server. */
+  /** From camera or encoder until the server sends: the delay without the parts below, where it is known as a whole. */
   readonly uplinkMs: number | null;
   /** Null: the way to the server is not known and not in the delay. */
   readonly uplinkBasis: UplinkBasis | null;
@@ -98,10 +98,12 @@ function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset
   const uplinkMs = uplink?.delay_ms ?? 0;
   const sound = reported !== null && reported + uplinkMs > 0 && reported + uplinkMs < 60_000;
   const fromServer = sound ? reported : parts;
+  const delayMs = fromServer === null ? null : fromServer + uplinkMs;
   return {
-    delayMs: fromServer === null ? null : fromServer + uplinkMs,
+    delayMs,
     delaySource: sound ? "reports" : parts === null ? null : "parts",
-    uplinkMs: uplink?.delay_ms ?? null,
+    // What is left of the whole, so that the parts add up to it: what the server says is about its reports alone.
+    uplinkMs: uplink && sound && delayMs !== null && parts !== null ? Math.max(0, delayMs - parts) : (uplink?.delay_ms ?? null),
     uplinkBasis: uplink?.basis ?? null,
     networkMs,
     bufferMs,
