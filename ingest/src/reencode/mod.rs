@@ -2,7 +2,7 @@
 //!
 //! Pictures go there and come back as FLV on pipes: of the containers that both ends speak without a library it is the
 //! one that carries times and lets no picture wait for the next one. Times come back to the millisecond and are looked up,
-//! so that each picture keeps its own exactly. A [`Stage`] stands in each session that may need it; [`Reencoders`] is what
+//! so that each picture keeps its own exactly. A `Stage` stands in each session that may need it; [`Reencoders`] is what
 //! all sessions share.
 
 mod child;
