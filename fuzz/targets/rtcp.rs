@@ -7,8 +7,8 @@ use heliograph_media::{
     Ssrc, WireSeq,
     rtcp::{
         MAX_FIR_ENTRIES, MAX_LOST_PER_NACK, MAX_PACKETS_PER_COMPOUND, MAX_REPORTS, ReportBlock, Rtcp,
-        SenderInfo, is_rtcp, parse_compound, write_bye, write_nack, write_pli, write_receiver_report,
-        write_sender_report,
+        SenderInfo, is_rtcp, parse_compound, write_bye, write_captured, write_least_delay, write_nack,
+        write_pli, write_receiver_report, write_sender_report,
     },
 };
 use libfuzzer_sys::fuzz_target;
@@ -47,6 +47,11 @@ fuzz_target!(|datagram: &[u8]| {
                 out.extend(ssrc.0.to_be_bytes());
                 out.extend([4, 0, 0, 2]);
                 out.extend(ntp.0.to_be_bytes());
+            }
+            // The sender is not kept here either.
+            Rtcp::LeastDelay { delay } => write_least_delay(&mut out, Ssrc(0), *delay),
+            Rtcp::Captured { ssrc, rtp_timestamp, ago } => {
+                write_captured(&mut out, *ssrc, *rtp_timestamp, *ago)
             }
             Rtcp::Other => continue,
         }

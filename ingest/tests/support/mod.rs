@@ -28,6 +28,9 @@ use tokio::{
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// RTCP's packet type for applications (RFC 3550 section 6.7).
+const APP: u8 = 204;
+
 /// Waits until `look` finds something; fails the test after ten seconds.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -71,10 +74,13 @@ impl FakeRelay {
         self.state.lock().unwrap().open.get(&channel.parse::<ChannelName>().unwrap()).map(|open| open.0)
     }
 
+    /// Media and sender reports; not what the ingest tells of delays, which comes when it likes.
     pub(crate) fn received(&self, channel: &str) -> Vec<(SocketAddr, Vec<u8>)> {
         let state = self.state.lock().unwrap();
         let open = state.open.get(&channel.parse::<ChannelName>().unwrap());
-        open.map(|open| open.1.lock().unwrap().clone()).unwrap_or_default()
+        let mut all = open.map(|open| open.1.lock().unwrap().clone()).unwrap_or_default();
+        all.retain(|(_, datagram)| datagram[1] != APP);
+        all
     }
 
     /// Media packets of a payload type.
