@@ -156,10 +156,7 @@ async fn trickle(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let id = SessionId::parse(&id).ok_or_else(no_session)?;
-    if !is_type(&headers, FRAGMENT) {
-        return Err(wrong_type(FRAGMENT, ACCEPT_PATCH));
-    }
+    let id = addressed(&id, &headers, FRAGMENT, ACCEPT_PATCH)?;
     let condition = match headers.get(header::IF_MATCH).map(HeaderValue::to_str) {
         None => Condition::None,
         Some(Ok("*")) => Condition::Any,
@@ -184,10 +181,7 @@ async fn say(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let id = SessionId::parse(&id).ok_or_else(no_session)?;
-    if !is_type(&headers, JSON) {
-        return Err(wrong_type(JSON, ACCEPT_POST));
-    }
+    let id = addressed(&id, &headers, JSON, ACCEPT_POST)?;
     let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad_message", why);
     let message = read_text(body, &app.settings).await?;
     match inbound::parse(message.as_bytes()).map_err(bad)? {
@@ -202,6 +196,17 @@ async fn say(
         }
         _ => Err(bad("a WHEP session is asked for the clock or told a delay, nothing else".to_owned())),
     }
+}
+
+/// Which session a body of the type `wanted` is for; `accept` is the header that names that type.
+fn addressed(
+    id: &str,
+    headers: &HeaderMap,
+    wanted: &'static str,
+    accept: HeaderName,
+) -> Result<SessionId, Refusal> {
+    let id = SessionId::parse(id).ok_or_else(no_session)?;
+    if is_type(headers, wanted) { Ok(id) } else { Err(wrong_type(wanted, accept)) }
 }
 
 /// `DELETE`

@@ -193,7 +193,8 @@ impl Seat {
     }
 
     /// To be called about twice a second with how the publisher is doing: shows it, reports it when that is due, tells the
-    /// relay how long its media takes at least, and asks a relay that was restarted for the port again. `Some` when the session must end.
+    /// relay how long its media takes at least, and asks a relay that was restarted for the port again. `Some` when the
+    /// session must end.
     pub fn tick(&mut self, now: Instant, metadata: PublicationMetadata) -> Option<EndReason> {
         let sends = Bitrate::bps(metadata.bitrate_bps);
         if now >= self.next_metadata {

@@ -10,7 +10,13 @@ pub(crate) struct SentFlight {
     sent: Instant,
     /// What the viewer took to answer the flight before it: a round trip or more.
     round_trip: Duration,
+    /// How often it may go out again.
+    left: u8,
 }
+
+/// Nobody can tell a repetition from one that somebody else has copied, and each may bring a replay. A client that waits
+/// for 50 ms, and then for twice as long each time, has repeated itself for six seconds by then.
+const MOST_REPETITIONS: u8 = 8;
 
 /// What a viewer that repeats its own last flight is sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,12 +29,13 @@ pub(crate) struct Repeated<'a> {
 
 impl SentFlight {
     pub(crate) fn new(now: Instant, datagrams: &[Vec<u8>], round_trip: Duration) -> Self {
-        Self { flight: LastFlight::new(datagrams), sent: now, round_trip }
+        Self { flight: LastFlight::new(datagrams), sent: now, round_trip, left: MOST_REPETITIONS }
     }
 
     /// The answer to a DTLS datagram of the viewer, if it wants one.
     pub(crate) fn answer(&mut self, now: Instant, datagram: &[u8]) -> Option<Repeated<'_>> {
         let answer = self.flight.answer(datagram)?;
+        self.left = self.left.checked_sub(1)?;
         let unheard = now.saturating_duration_since(self.sent) >= self.round_trip;
         self.sent = now;
         Some(Repeated { datagram: answer, unheard })
@@ -52,5 +59,8 @@ mod tests {
             let expected = Repeated { datagram: b"ours", unheard };
             assert_eq!(sent.answer(start + ms(at), FINISHED).unwrap(), expected, "{at} ms");
         }
+        let answers =
+            (0..100).filter(|&at| sent.answer(start + ms(200 + 50 * at), FINISHED).is_some()).count();
+        assert_eq!(answers, usize::from(MOST_REPETITIONS) - 5, "a flood is not answered for ever");
     }
 }
