@@ -74,6 +74,8 @@ pub(crate) struct StreamView<'a> {
     pub(crate) layers: &'a [Track],
     /// How often that changed.
     pub(crate) layer_changes: u32,
+    /// What the rings have of the picture is from before the present publisher session.
+    pub(crate) picture_to_come: bool,
 }
 
 impl StreamView<'_> {
@@ -563,13 +565,14 @@ fn still_wanted(now: Instant, ring: &TrackRing, seq: SeqNo) -> bool {
 }
 
 impl Video {
-    /// Goes to the newest keyframe and sends what followed, faster than live. False when there is none.
+    /// Goes to the newest keyframe and sends what followed, faster than live. False when there is none in the present
+    /// publisher session: who joins as that begins would see the last pictures of another one, and a leap.
     fn replay(&mut self, now: Instant, stream: &StreamView<'_>) -> bool {
         if matches!(self.phase, Phase::AwaitingKeyframe) {
             self.layers.begin(stream);
         }
         let ring = stream.ring(self.layers.current());
-        let Some(keyframe) = ring.newest_keyframe() else {
+        let Some(keyframe) = ring.newest_keyframe().filter(|_| !stream.picture_to_come) else {
             // A viewer whose numbers have a place goes on as it is; a joiner waits.
             if !self.sender.cursor().is_placed() {
                 self.phase = Phase::AwaitingKeyframe;

@@ -89,6 +89,32 @@ fn whoever_joins_gets_what_was_lost_twice() {
 }
 
 #[test]
+fn a_session_that_begins_with_its_sound_is_not_joined_in_another_ones_pictures() {
+    for picture_goes_on in [false, true] {
+        let mut world = World::new(true);
+        world.past(30, 1000, 4);
+        world.now += Duration::from_secs(2);
+        let first = SeqNo(world.next[1]);
+        world.feed(vec![FeedItem::Epoch { track: Track::Audio, first }]);
+        world.start();
+        world.pass(Duration::from_millis(20));
+        assert_eq!(world.got_video(), [], "the keyframe of this session has yet to come");
+        let expected = if picture_goes_on {
+            // Only the sound began anew.
+            world.past(1, 1000, 4);
+            100_000
+        } else {
+            let first = world.next[0];
+            world.keyframe_in_slices();
+            first
+        };
+        world.turns();
+        world.pass(Duration::from_millis(50));
+        assert_eq!(world.got_video()[0].ring, expected);
+    }
+}
+
+#[test]
 fn what_could_not_be_opened_begins_again() {
     let mut world = World::new(true);
     world.past(5, 1000, 10);

@@ -21,6 +21,8 @@ pub(crate) struct WorkerStream {
     /// How often that changed.
     layer_changes: u32,
     late: LatePackets,
+    /// A publisher session's sound has begun and its picture has not: the pictures in the rings are another session's.
+    picture_to_come: bool,
     /// Slots of connected viewers.
     players: Vec<u32>,
     /// Sessions, connected or not.
@@ -52,6 +54,7 @@ impl WorkerStream {
             layers: Arc::new([Track::Video]),
             layer_changes: 0,
             late: LatePackets::default(),
+            picture_to_come: false,
             players: Vec::new(),
             sessions: 0,
             live: None,
@@ -64,6 +67,7 @@ impl WorkerStream {
         for item in &batch.items {
             match item {
                 FeedItem::Packets { track, packets } => {
+                    self.picture_to_come &= !track.is_video();
                     let ring = &mut self.rings[track.index()];
                     for packet in packets {
                         if ring.push(Arc::clone(packet)) == Pushed::Late && !self.players.is_empty() {
@@ -78,7 +82,9 @@ impl WorkerStream {
                     self.layer_changes = self.layer_changes.wrapping_add(1);
                 }
                 FeedItem::Ended(reason) => return Some(reason.clone()),
-                // Epochs are invisible here: numbers and timestamps go on. Holes show in the ring.
+                // Should only the sound begin anew, the next picture packet says so.
+                FeedItem::Epoch { track: Track::Audio, .. } => self.picture_to_come = true,
+                // Otherwise epochs are invisible here: numbers and timestamps go on. Holes show in the ring.
                 FeedItem::Parameters { .. }
                 | FeedItem::Lost { .. }
                 | FeedItem::Epoch { .. }
@@ -96,6 +102,7 @@ impl WorkerStream {
             late: &self.late,
             layers: &self.layers,
             layer_changes: self.layer_changes,
+            picture_to_come: self.picture_to_come,
         }
     }
 
