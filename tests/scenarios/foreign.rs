@@ -1,14 +1,18 @@
-//! Publishers that nobody here has written, beside ffmpeg: GStreamer over SRT and RTMP, aiortc over WHIP.
+//! Publishers that nobody here has written, beside ffmpeg: GStreamer over SRT and RTMP, aiortc over WHIP, ffmpeg
+//! over plain RTP.
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use heliograph_tests::{
     aiortc,
+    ffmpeg::Ffmpeg,
     foreign::Foreign,
     gstreamer::{AVENC_AAC, GStreamer, OPENH264, OPUS, VOAACENC, X264},
+    ports::PortBlock,
     server::{Server, ServerPlan},
     viewer::{whep::WhepViewer, ws::WsViewer},
+    wait::until,
 };
 
 use crate::turn;
@@ -116,6 +120,50 @@ async fn aiortc_over_whip() -> anyhow::Result<()> {
     is_watched_killed_and_back(&server, Times::Exact, || aiortc::publish(&url, &key, "h264")).await?;
     let said = aiortc::publish(&url, "1000-wrong", "h264")?.gives_up(SOON).await?;
     ensure!(said.contains("401") && said.contains("the stream key is not right"), "{said}");
+    server.check_health()?;
+    server.stop().await
+}
+
+/// The command in the document, on another port and with less to encode.
+fn plain_rtp(port: u16) -> anyhow::Result<Foreign> {
+    let command = include_str!("../../docs/publishing.md")
+        .split("```sh\n")
+        .filter_map(|rest| rest.split("```").next())
+        .find(|block| block.contains("-f rtp"))
+        .context("the document has no such command")?
+        .replace("\\\n", " ")
+        .replace('\'', "")
+        .replace("65535", &port.to_string())
+        .replace("1280x720:rate=30", "640x360:rate=25");
+    let (words, last) = command.trim().rsplit_once(' ').context("a command")?;
+    Ffmpeg::start(words.trim_start_matches("ffmpeg"), last)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ffmpeg_over_plain_rtp() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let ports = PortBlock::find()?;
+    let port = ports.permanent();
+    let mut server = ServerPlan::new().flag("--rtp-port", port).start_on(ports).await?;
+    let publisher = plain_rtp(port)?;
+    let (viewer, second) =
+        (WsViewer::join(&server, "").await?, WhepViewer::join(&server, &format!("/whep?port={port}")).await?);
+    let report = viewer.watch().more(50, SOON).await?;
+    report.check_complete(FRAME_TICKS)?;
+    report.check_sound()?;
+    second.watch().more(25, SOON).await?;
+    publisher.kill().await?;
+    until("the stream to be away", SOON, async || {
+        (viewer.watch().now().state() == Some("away")).then_some(())
+    })
+    .await?;
+    let publisher = plain_rtp(port)?;
+    let report = viewer.watch().more(50, SOON).await?;
+    ensure!(report.offers == 1, "the same peer connection");
+    for track in [&report.video, &report.audio] {
+        ensure!((track.ssrcs.len(), track.lost(), track.backwards) == (1, 0, 0), "{track:?}");
+    }
+    publisher.finish().await?;
     server.check_health()?;
     server.stop().await
 }

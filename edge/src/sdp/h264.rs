@@ -37,14 +37,14 @@ impl Profile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parameters {
     pub(super) profile_level_id: [u8; 3],
-    pub(super) packetization_mode: u8,
+    /// As far as it is said.
+    packetization_mode: Option<u8>,
 }
 
 impl Parameters {
-    /// Reads an `fmtp` value. Without a profile browsers mean constrained baseline; without a mode everybody
-    /// means 0.
+    /// Reads an `fmtp` value. Without a profile browsers mean constrained baseline.
     pub(super) fn parse(fmtp: &str) -> Self {
-        let mut parameters = Self { profile_level_id: BASELINE, packetization_mode: 0 };
+        let mut parameters = Self { profile_level_id: BASELINE, packetization_mode: None };
         for (name, value) in fmtp.split(';').filter_map(|parameter| parameter.trim().split_once('=')) {
             if name.eq_ignore_ascii_case("profile-level-id") {
                 if let Some(id) = profile_level_id(value) {
@@ -52,10 +52,15 @@ impl Parameters {
                 }
             } else if name.eq_ignore_ascii_case("packetization-mode") {
                 // An unreadable mode is none that we send.
-                parameters.packetization_mode = value.trim().parse().unwrap_or(u8::MAX);
+                parameters.packetization_mode = Some(value.trim().parse().unwrap_or(u8::MAX));
             }
         }
         parameters
+    }
+
+    /// Without a mode 0 is meant (RFC 6184 section 8.1).
+    pub(super) fn packetization_mode(&self) -> u8 {
+        self.packetization_mode.unwrap_or(0)
     }
 }
 
@@ -65,20 +70,24 @@ fn profile_level_id(value: &str) -> Option<[u8; 3]> {
     Some(id)
 }
 
-/// Which of `offered` carries a stream of profile `stream`: its own profile, else 42e01f, else anything; mode
-/// 1 only. Among equals the same level wins, then the peer's order.
+/// Which of `offered` carries a stream of profile `stream`: its own profile, else 42e01f, else anything. Among equals the
+/// same level wins, then the peer's order. Mode 1, or none said: players that say nothing of the format take what comes.
+/// Mode 0 said in so many words is beside a mode 1 that is meant for us, or the wish of one who cannot do more.
 pub(super) fn choose<'f, F>(
     stream: [u8; 3],
-    offered: impl Iterator<Item = (&'f F, Parameters)> + Clone,
+    offered: &(impl Iterator<Item = (&'f F, Parameters)> + Clone),
 ) -> Option<(&'f F, Parameters)> {
-    let usable = offered.filter(|(_, parameters)| parameters.packetization_mode == 1);
-    let find = |wanted: [u8; 3]| {
-        let exact = usable.clone().find(|(_, have)| have.profile_level_id == wanted);
-        exact.or_else(|| {
-            usable.clone().find(|(_, have)| Profile::of(have.profile_level_id) == Profile::of(wanted))
-        })
+    let find = |mode: Option<u8>| {
+        let usable = offered.clone().filter(move |(_, parameters)| parameters.packetization_mode == mode);
+        let find = |wanted: [u8; 3]| {
+            let exact = usable.clone().find(|(_, have)| have.profile_level_id == wanted);
+            exact.or_else(|| {
+                usable.clone().find(|(_, have)| Profile::of(have.profile_level_id) == Profile::of(wanted))
+            })
+        };
+        find(stream).or_else(|| find(BASELINE)).or_else(|| usable.clone().next())
     };
-    find(stream).or_else(|| find(BASELINE)).or_else(|| usable.clone().next())
+    find(Some(1)).or_else(|| find(None))
 }
 
 #[cfg(test)]
@@ -105,23 +114,25 @@ mod tests {
     fn parameters() {
         let read =
             Parameters::parse("level-asymmetry-allowed=1; packetization-mode=1;profile-level-id=4D001f");
-        assert_eq!(read, Parameters { profile_level_id: [0x4d, 0, 0x1f], packetization_mode: 1 });
+        assert_eq!(read, Parameters { profile_level_id: [0x4d, 0, 0x1f], packetization_mode: Some(1) });
         assert_eq!(Parameters::parse("profile-level-id=42"), Parameters::parse(""));
-        assert_eq!(Parameters::parse("packetization-mode=one").packetization_mode, u8::MAX);
+        assert_eq!(Parameters::parse("packetization-mode=one").packetization_mode(), u8::MAX);
+        assert_eq!(Parameters::parse("").packetization_mode(), 0);
     }
 
     #[test]
     fn own_profile_then_baseline_then_any_but_never_mode_0() {
+        const UNSAID: u8 = 99;
         let offer = |list: &'static [(u8, [u8; 3], u8)]| {
             list.iter().map(|(pt, profile_level_id, packetization_mode)| {
                 let parameters = Parameters {
                     profile_level_id: *profile_level_id,
-                    packetization_mode: *packetization_mode,
+                    packetization_mode: Some(*packetization_mode).filter(|mode| *mode != UNSAID),
                 };
                 (pt, parameters)
             })
         };
-        let pick = |stream, list| choose(stream, offer(list)).map(|(pt, _)| *pt);
+        let pick = |stream, list| choose(stream, &offer(list)).map(|(pt, _)| *pt);
         let chrome: &[_] = &[
             (102, [0x42, 0x00, 0x1f], 1),
             (104, [0x42, 0x00, 0x1f], 0),
@@ -136,6 +147,11 @@ mod tests {
         assert_eq!(pick([0x64, 0x0c, 0x1f], chrome), Some(106));
         assert_eq!(pick([0x4d, 0x00, 0x1f], &[(1, [0x64, 0, 0x1f], 1)]), Some(1));
         assert_eq!(pick([0x42, 0xe0, 0x1f], &[(1, [0x42, 0xe0, 0x1f], 0)]), None);
+        assert_eq!(pick([0x64, 0, 0x1f], &[(1, [0x42, 0xe0, 0x1f], UNSAID)]), Some(1));
+        assert_eq!(
+            pick([0x42, 0xe0, 0x1f], &[(1, [0x42, 0xe0, 0x1f], UNSAID), (2, [0x64, 0, 0x1f], 1)]),
+            Some(2)
+        );
         assert_eq!(
             pick([0x42, 0xe0, 0x28], &[(1, [0x42, 0xe0, 0x1f], 1), (2, [0x42, 0xe0, 0x28], 1)]),
             Some(2)

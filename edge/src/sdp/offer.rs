@@ -113,7 +113,7 @@ pub(super) fn choose(section: &Section, local: &LocalDescription<'_>) -> Option<
             let (format, profile_level_id) = match video.format {
                 VideoFormat::H264 { profile_level_id } => {
                     let formats = section.formats.iter().filter_map(|format| Some((format, format.h264()?)));
-                    let (format, parameters) = h264::choose(profile_level_id, formats)?;
+                    let (format, parameters) = h264::choose(profile_level_id, &formats)?;
                     (format, Some(parameters.profile_level_id))
                 }
                 other => (section.formats.iter().find(|format| format.carries(other))?, None),

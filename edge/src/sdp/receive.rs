@@ -148,7 +148,7 @@ fn simulcast(kind: MediaKind, section: &Section, payload_type: PayloadType) -> O
 /// The publisher's first with packetization mode 1; mode 0 is a part of it, so it will do as well.
 fn h264<'a>(formats: &(impl Iterator<Item = &'a Format> + Clone)) -> Option<&'a Format> {
     let find = |mode| {
-        let is = |format: &&Format| format.h264().is_some_and(|h264| h264.packetization_mode == mode);
+        let is = |format: &&Format| format.h264().is_some_and(|h264| h264.packetization_mode() == mode);
         formats.clone().find(is)
     };
     find(1).or_else(|| find(0))
@@ -211,9 +211,9 @@ fn write_accepted(
             lines.feedback(number, chosen.feedback);
         }
         Codec::H264 => {
-            let (profile, mode) = format
-                .h264()
-                .map_or((super::h264::BASELINE, 1), |have| (have.profile_level_id, have.packetization_mode));
+            let (profile, mode) = format.h264().map_or((super::h264::BASELINE, 1), |have| {
+                (have.profile_level_id, have.packetization_mode())
+            });
             let parameters = format!(
                 "level-asymmetry-allowed=1;packetization-mode={mode};profile-level-id={}",
                 hex::encode(profile)
