@@ -1,6 +1,6 @@
 //! What can go wrong, in words for the person who started the run.
 
-use std::{io, net::IpAddr};
+use std::{error::Error as _, io, net::IpAddr};
 
 use thiserror::Error;
 
@@ -88,6 +88,16 @@ impl LoadError {
     pub(crate) fn server(url: &impl ToString, reason: &impl ToString) -> Self {
         Self::Server { url: url.to_string(), reason: reason.to_string() }
     }
+}
+
+/// What became of a request, with what lies at the bottom of it; without the address, which is told anyway.
+pub(crate) fn in_full(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let Some(mut cause) = error.source() else { return error.to_string() };
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    format!("{error}: {cause}")
 }
 
 /// Why one viewer did not come about.

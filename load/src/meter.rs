@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use reqwest::Client;
 
-use crate::{error::LoadError, settings::MeterSettings, sys::clock::process_cpu};
+use crate::{
+    error::{LoadError, in_full},
+    settings::MeterSettings,
+    sys::clock::process_cpu,
+};
 
 /// Time for one look at the metrics.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -64,7 +68,7 @@ impl Meter {
                 Ok(Usage { cpu, resident: resident(&status).unwrap_or(0) })
             }
             MeterSettings::Metrics(url) => {
-                let failed = |error: reqwest::Error| LoadError::server(url, &error.without_url());
+                let failed = |error: reqwest::Error| LoadError::server(url, &in_full(error));
                 let answer = self.http.get(url).send().await.and_then(reqwest::Response::error_for_status);
                 let text = answer.map_err(failed)?.text().await.map_err(failed)?;
                 parse(&text)

@@ -6,7 +6,10 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{error::LoadError, watched::Place};
+use crate::{
+    error::{LoadError, in_full},
+    watched::Place,
+};
 
 /// Time for one request; a loaded server may take long.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -105,7 +108,7 @@ impl Server {
     /// What is live.
     pub(crate) async fn streams(&self) -> Result<Vec<LiveStream>, LoadError> {
         let url = self.url("streams", None);
-        let failed = |error: reqwest::Error| LoadError::server(&url, &error.without_url());
+        let failed = |error: reqwest::Error| LoadError::server(&url, &in_full(error));
         let answer = self.http.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
         let mut document: Value = answer.map_err(failed)?.json().await.map_err(failed)?;
         serde_json::from_value(document["streams"].take()).map_err(|error| LoadError::server(&url, &error))
@@ -114,7 +117,7 @@ impl Server {
     /// Asks the allocation API for a port.
     pub(crate) async fn allocate(&self, channel: &str) -> Result<u16, LoadError> {
         let url = self.url("stream", None);
-        let failed = |error: reqwest::Error| LoadError::server(&url, &error.without_url());
+        let failed = |error: reqwest::Error| LoadError::server(&url, &in_full(error));
         let request = json!({ "channel": channel, "name": channel });
         let answer = self.http.post(url.clone()).json(&request).send().await.map_err(failed)?;
         let status = answer.status();

@@ -3,7 +3,10 @@
 use reqwest::{Url, header};
 
 use super::server::Server;
-use crate::{error::JoinError, watched::Place};
+use crate::{
+    error::{JoinError, in_full},
+    watched::Place,
+};
 
 /// Longest answer that is read, as long as the server's own bound on descriptions.
 const LONGEST: usize = 64 << 10;
@@ -31,14 +34,15 @@ pub(super) async fn ask(
         .post(url.clone())
         .header(header::CONTENT_TYPE, "application/sdp")
         .body(offer.to_owned());
-    let response = request.send().await.map_err(JoinError::signaling)?;
+    let failed = |error| JoinError::signaling(in_full(error));
+    let response = request.send().await.map_err(failed)?;
     let status = response.status();
     let location = response
         .headers()
         .get(header::LOCATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| url.join(value).ok());
-    let body = response.text().await.map_err(JoinError::signaling)?;
+    let body = response.text().await.map_err(failed)?;
     if status != reqwest::StatusCode::CREATED {
         let reason: String = body.chars().take(200).collect();
         return Err(JoinError::Refused(format!("{status} {reason}")));
