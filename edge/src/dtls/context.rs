@@ -15,7 +15,8 @@ const SRTP_PROFILES: &str = "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:SRTP_AE
 /// What WebRTC stacks offer towards a P-256 certificate (RFC 8827 section 6.5), forward secret only.
 const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384:\
                        ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA";
-const GROUPS: &str = "X25519:P-256:P-384";
+/// P-224 is there for certificates only: FFmpeg 8 with GnuTLS makes its own of it, where RFC 8827 section 6.5 wants P-256.
+const GROUPS: &str = "X25519:P-256:P-384:P-224";
 /// Browsers send one certificate of about 300 bytes; OpenSSL alone would take 100 KiB.
 const MAX_CERTIFICATE_BYTES: u16 = 16 * 1024;
 

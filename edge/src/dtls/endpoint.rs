@@ -1,6 +1,6 @@
 //! One handshake.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use openssl::error::ErrorStack;
 use openssl::srtp::{SrtpProfileId, SrtpProtectionProfileRef};
@@ -24,13 +24,25 @@ pub enum DtlsStatus {
     AlertReceived,
 }
 
-/// The passive side of one DTLS connection.
+/// Who sends the ClientHello.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DtlsRole {
+    /// The peer does; we are the server and choose the SRTP profile.
+    #[default]
+    Passive,
+    /// We do, towards a peer that insists on being passive.
+    Active,
+}
+
+/// Our side of one DTLS connection.
 ///
 /// Feed it from ICE-validated paths only: before the handshake is done, anybody who can write a datagram can
 /// end it. Needs about 50 KiB while it lives.
 pub struct DtlsEndpoint {
     stream: SslStream<Datagrams>,
     expected: Vec<Fingerprint>,
+    role: DtlsRole,
+    started: bool,
     status: DtlsStatus,
 }
 
@@ -48,14 +60,37 @@ impl DtlsEndpoint {
         identity: &Identity,
         expected: Vec<Fingerprint>,
     ) -> Result<Self, DtlsError> {
+        Self::new(context, identity, expected, DtlsRole::Passive)
+    }
+
+    /// The same in either role. The active one says nothing before [`start`](Self::start).
+    ///
+    /// # Errors
+    /// When OpenSSL cannot make the connection object.
+    pub fn new(
+        context: &DtlsContext,
+        identity: &Identity,
+        expected: Vec<Fingerprint>,
+        role: DtlsRole,
+    ) -> Result<Self, DtlsError> {
         let mut ssl = Ssl::new(context.context())?;
         ssl.set_certificate(identity.certificate())?;
         ssl.set_private_key(identity.key())?;
         ssl.set_mtu(MTU)?;
-        ssl.set_accept_state();
+        match role {
+            DtlsRole::Passive => ssl.set_accept_state(),
+            DtlsRole::Active => ssl.set_connect_state(),
+        }
         sys::set_timer(&mut ssl);
         let stream = SslStream::new(ssl, Datagrams::default())?;
-        Ok(Self { stream, expected, status: DtlsStatus::Handshaking })
+        Ok(Self { stream, expected, role, started: false, status: DtlsStatus::Handshaking })
+    }
+
+    /// There is a way to the peer: whoever is active says hello. Does nothing in the passive role, or a second time.
+    pub fn start(&mut self) {
+        if self.role == DtlsRole::Active && !mem::replace(&mut self.started, true) {
+            self.handshake();
+        }
     }
 
     /// Takes one datagram from an ICE-validated path.
@@ -152,7 +187,8 @@ impl DtlsEndpoint {
         };
         let mut material = Zeroizing::new(vec![0; SrtpKeys::material_len(profile)]);
         ssl.export_keying_material(&mut material, EXPORTER_LABEL, None)?;
-        Ok(SrtpKeys::of_server(profile, &material)?)
+        let keys = SrtpKeys::of_server(profile, &material)?;
+        Ok(if self.role == DtlsRole::Active { keys.of_the_other_side() } else { keys })
     }
 
     fn send_close_notify(&mut self) {

@@ -1,4 +1,4 @@
-//! DTLS 1.2 through OpenSSL, always as the passive side, which chooses the SRTP profile.
+//! DTLS 1.2 through OpenSSL, as the passive side wherever the peer lets us, because that one chooses the SRTP profile.
 
 mod context;
 mod datagrams;
@@ -11,7 +11,7 @@ mod sys;
 mod tests;
 
 pub use context::DtlsContext;
-pub use endpoint::{DtlsEndpoint, DtlsStatus};
+pub use endpoint::{DtlsEndpoint, DtlsRole, DtlsStatus};
 pub use fingerprint::{Fingerprint, FingerprintError, FingerprintHash};
 pub use identity::Identity;
 pub use last_flight::LastFlight;

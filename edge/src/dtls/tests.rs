@@ -71,6 +71,73 @@ impl Client {
     }
 }
 
+/// FFmpeg's side: OpenSSL as the one that waits, and we begin.
+fn passive_peer(profiles: &str) -> Client {
+    let mut peer = Client::new(profiles);
+    let mut builder = SslContext::builder(SslMethod::dtls()).unwrap();
+    builder.set_options(SslOptions::NO_QUERY_MTU);
+    builder.set_verify_callback(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT, |_, _| true);
+    builder.set_tlsext_use_srtp(profiles).unwrap();
+    let mut ssl = Ssl::new(&builder.build()).unwrap();
+    ssl.set_certificate(peer.identity.certificate()).unwrap();
+    ssl.set_private_key(peer.identity.key()).unwrap();
+    ssl.set_mtu(1200).unwrap();
+    ssl.set_accept_state();
+    sys::set_timer(&mut ssl);
+    peer.stream = SslStream::new(ssl, Datagrams::default()).unwrap();
+    peer
+}
+
+#[test]
+fn a_peer_that_insists_on_waiting_is_called() {
+    // The one that waits chooses.
+    for (profiles, profile) in
+        [("SRTP_AES128_CM_SHA1_80", Profile::Aes128CmSha1_80), (CHROME, Profile::Aes128CmSha1_80)]
+    {
+        let mut peer = passive_peer(profiles);
+        let expected = vec![peer.identity.fingerprint().clone()];
+        let mut us = active(expected);
+        assert!(us.poll_transmit().is_none() && us.next_timeout().is_none(), "nothing before there is a way");
+        us.start();
+        us.start();
+        // The first flight is lost.
+        assert_eq!(sent(&mut us).len(), 1, "one hello");
+        std::thread::sleep(us.next_timeout().unwrap());
+        us.handle_timeout();
+        run(&mut peer, &mut us);
+        let keys = connected(&us);
+        assert_eq!(keys.profile(), profile);
+        // `Client::keys` takes its side for the client.
+        let (remote, local) = peer.keys(profile);
+        goes_through(&keys, &local, &remote);
+    }
+}
+
+#[test]
+fn a_waiting_peer_with_another_certificate_is_refused() {
+    let mut peer = passive_peer(CHROME);
+    let mut us = active(vec![Identity::generate().unwrap().fingerprint().clone()]);
+    us.start();
+    run(&mut peer, &mut us);
+    assert!(matches!(us.status(), DtlsStatus::Failed(DtlsError::FingerprintMismatch)), "{:?}", us.status());
+}
+
+fn active(expected: Vec<Fingerprint>) -> DtlsEndpoint {
+    let context = DtlsContext::new().unwrap();
+    DtlsEndpoint::new(&context, &Identity::generate().unwrap(), expected, DtlsRole::Active).unwrap()
+}
+
+/// What one side seals the other opens.
+fn goes_through(ours: &SrtpKeys, local: &MasterKey, remote: &MasterKey) {
+    for (from, to) in [(&ours.local, remote), (local, &ours.remote)] {
+        let header = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7];
+        let mut packet = vec![0; 64];
+        let sealer = RtpSealer::new(from).unwrap();
+        let len = sealer.seal(PacketIndex(1), &header, [&[], b"hello"], &mut packet).unwrap();
+        assert_eq!(RtpOpener::new(to).unwrap().open(&mut packet[..len]), Ok((PacketIndex(1), 17)));
+    }
+}
+
 fn server(expected: &Fingerprint) -> DtlsEndpoint {
     let context = DtlsContext::new().unwrap();
     DtlsEndpoint::accept(&context, &Identity::generate().unwrap(), vec![expected.clone()]).unwrap()
@@ -115,13 +182,7 @@ fn we_choose_the_profile_and_both_sides_have_its_keys() {
         let keys = connected(&server);
         assert_eq!(keys.profile(), profile, "{offered}");
         let (local, remote) = client.keys(profile);
-        for (from, to) in [(&keys.local, &remote), (&local, &keys.remote)] {
-            let header = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7];
-            let mut packet = vec![0; 64];
-            let sealer = RtpSealer::new(from).unwrap();
-            let len = sealer.seal(PacketIndex(1), &header, [&[], b"hello"], &mut packet).unwrap();
-            assert_eq!(RtpOpener::new(to).unwrap().open(&mut packet[..len]), Ok((PacketIndex(1), 17)));
-        }
+        goes_through(&keys, &local, &remote);
         assert_eq!(server.next_timeout(), None);
     }
 }

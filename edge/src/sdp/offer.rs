@@ -157,6 +157,9 @@ pub(super) fn negotiated(
         return Err(SdpError::NothingInCommon { missing });
     }
     let agreed = remote.agree(accepted)?;
+    if agreed.passive {
+        return Err(SdpError::PeerIsPassive);
+    }
     let mut negotiated = Negotiated {
         remote_ufrag: agreed.ufrag,
         remote_pwd: agreed.pwd,

@@ -9,7 +9,7 @@ use super::remote::{Remote, Section};
 use super::simulcast::Simulcast;
 use super::write::{Lines, MID_EXTENSION, REPAIRED_RID_EXTENSION, RID_EXTENSION, TRANSPORT_CC_EXTENSION};
 use super::{LocalTransport, SdpError};
-use crate::dtls::Fingerprint;
+use crate::dtls::{DtlsRole, Fingerprint};
 
 /// What a publisher and we agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Incoming {
     pub remote_ufrag: String,
     /// What the peer's certificate may look like; never empty.
     pub fingerprints: Vec<Fingerprint>,
+    /// Ours. RFC 9725 has publishers offer `actpass`, and FFmpeg insists on `passive`.
+    pub role: DtlsRole,
     /// The video that will come.
     pub video: Option<IncomingTrack>,
     /// The audio that will come.
@@ -86,8 +88,9 @@ pub fn receive(offer: &str, local: LocalTransport<'_>) -> Result<(String, Incomi
         audio: track(MediaKind::Audio),
         remote_ufrag: agreed.ufrag,
         fingerprints: agreed.fingerprints,
+        role: if agreed.passive { DtlsRole::Active } else { DtlsRole::Passive },
     };
-    Ok((write(&remote, &accepted, local), incoming))
+    Ok((write(&remote, &accepted, local, incoming.role), incoming))
 }
 
 /// What is taken from one section.
@@ -168,14 +171,19 @@ fn is_rtcp(payload_type: PayloadType) -> bool {
     (64..96).contains(&payload_type.get())
 }
 
-fn write(remote: &Remote, accepted: &[(usize, MediaKind, Chosen<'_>)], local: LocalTransport<'_>) -> String {
+fn write(
+    remote: &Remote,
+    accepted: &[(usize, MediaKind, Chosen<'_>)],
+    local: LocalTransport<'_>,
+    role: DtlsRole,
+) -> String {
     let mut lines = Lines::new();
     let mids: Vec<&str> =
         accepted.iter().filter_map(|(index, ..)| remote.sections[*index].mid.as_deref()).collect();
     lines.session(local.ice, &mids);
     for (index, section) in remote.sections.iter().enumerate() {
         match accepted.iter().find(|(at, ..)| *at == index) {
-            Some((_, kind, chosen)) => write_accepted(&mut lines, section, *kind, chosen, local),
+            Some((_, kind, chosen)) => write_accepted(&mut lines, section, *kind, chosen, (local, role)),
             None => write_rejected(&mut lines, section),
         }
     }
@@ -187,14 +195,18 @@ fn write_accepted(
     section: &Section,
     kind: MediaKind,
     chosen: &Chosen<'_>,
-    local: LocalTransport<'_>,
+    (local, role): (LocalTransport<'_>, DtlsRole),
 ) {
     let format = chosen.format;
     let number = format.payload_type;
     let rtx = chosen.rtx.map(|rtx| format!(" {}", rtx.get())).unwrap_or_default();
     lines.line(format_args!("m={} 9 {} {}{rtx}", media_word(kind), section.protocol, number.get()));
     lines.line(format_args!("c=IN IP4 0.0.0.0"));
-    lines.transport(local, "passive");
+    let setup = match role {
+        DtlsRole::Passive => "passive",
+        DtlsRole::Active => "active",
+    };
+    lines.transport(local, setup);
     if let Some(mid) = &section.mid {
         lines.line(format_args!("a=mid:{mid}"));
     }

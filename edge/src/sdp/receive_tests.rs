@@ -5,6 +5,7 @@ use heliograph_media::{Codec, MediaKind, PayloadType};
 use proptest::prelude::*;
 
 use super::*;
+use crate::dtls::DtlsRole;
 
 const CHROME: &str = include_str!("testdata/chrome_whip_offer.sdp");
 const OBS: &str = include_str!("testdata/obs_whip_offer.sdp");
@@ -152,12 +153,20 @@ fn what_webrtc_cannot_do_without() {
         (without("a=fingerprint"), SdpError::Missing("a=fingerprint with sha-256 or better")),
         (without("a=rtcp-mux"), SdpError::Missing("a=rtcp-mux")),
         (without("a=group:BUNDLE"), SdpError::NotBundled),
-        (OBS.replace("setup:actpass", "setup:passive"), SdpError::PeerIsPassive),
         (OBS.replace("a=group:LS 0 1", "a=ice-lite"), SdpError::PeerIsLite),
     ] {
         assert_eq!(receive_it(&offer).unwrap_err(), wanted);
     }
-    assert!(receive_it(&OBS.replace("setup:actpass", "setup:active")).is_ok());
+    // Whoever will not begin lets us.
+    for (theirs, ours, line) in [
+        ("setup:actpass", DtlsRole::Passive, "a=setup:passive\r\n"),
+        ("setup:active", DtlsRole::Passive, "a=setup:passive\r\n"),
+        ("setup:passive", DtlsRole::Active, "a=setup:active\r\n"),
+    ] {
+        let (answer, incoming) = receive_it(&OBS.replace("setup:actpass", theirs)).unwrap();
+        assert_eq!(incoming.role, ours);
+        assert_eq!(answer.matches("a=setup:").count(), answer.matches(line).count());
+    }
     // A payload type that RTCP would be mistaken for.
     let clash = OBS.replace("SAVPF 96", "SAVPF 72").replace(":96 ", ":72 ");
     assert!(receive_it(&clash).unwrap().1.video.is_none());

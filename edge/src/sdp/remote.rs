@@ -73,6 +73,8 @@ enum Setup {
 /// What the accepted sections share.
 #[derive(Debug)]
 pub(super) struct Agreed {
+    /// The peer waits for our ClientHello.
+    pub(super) passive: bool,
     pub(super) ufrag: String,
     pub(super) pwd: String,
     pub(super) fingerprints: Vec<Fingerprint>,
@@ -123,13 +125,13 @@ impl Remote {
             }
         }
         let transports = || sections().map(|section| &section.transport).chain([&self.session]);
-        match transports().find_map(|transport| transport.setup) {
-            Some(Setup::Passive) => return Err(SdpError::PeerIsPassive),
+        let passive = match transports().find_map(|transport| transport.setup) {
+            Some(Setup::Passive) => true,
             Some(Setup::Other) => return Err(SdpError::Missing("a=setup")),
             // Without the attribute the peer connects (RFC 4145 section 4.1 for offers, RFC 5763 for
             // answers).
-            Some(Setup::Active | Setup::ActPass) | None => {}
-        }
+            Some(Setup::Active | Setup::ActPass) | None => false,
+        };
         let ice = transports()
             .find(|transport| transport.ufrag.is_some())
             .ok_or(SdpError::Missing("a=ice-ufrag"))?;
@@ -138,6 +140,7 @@ impl Remote {
             .find(|fingerprints| !fingerprints.is_empty())
             .ok_or(SdpError::Missing("a=fingerprint with sha-256 or better"))?;
         Ok(Agreed {
+            passive,
             ufrag: ice.ufrag.clone().ok_or(SdpError::Missing("a=ice-ufrag"))?,
             pwd: ice.pwd.clone().ok_or(SdpError::Missing("a=ice-pwd"))?,
             fingerprints: fingerprints.clone(),

@@ -106,7 +106,7 @@ impl SrtpKeys {
     }
 
     /// Splits exported keying material (RFC 5764 section 4.2: client key, server key, client salt, server
-    /// salt) for the DTLS server, which is always us.
+    /// salt) for the DTLS server, which is nearly always us.
     pub(crate) fn of_server(profile: Profile, material: &[u8]) -> Result<Self, SrtpError> {
         if material.len() != Self::material_len(profile) {
             return Err(SrtpError::BadKey);
@@ -118,6 +118,11 @@ impl SrtpKeys {
             local: MasterKey::new(profile, server_key, server_salt)?,
             remote: MasterKey::new(profile, client_key, client_salt)?,
         })
+    }
+
+    /// What the peer has: for the DTLS client.
+    pub(crate) fn of_the_other_side(self) -> Self {
+        Self { local: self.remote, remote: self.local }
     }
 
     /// The profile of both directions.

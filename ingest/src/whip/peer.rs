@@ -8,9 +8,10 @@ use std::{
 };
 
 use heliograph_edge::{
-    dtls::{self, DtlsContext, DtlsEndpoint, DtlsError, DtlsStatus, Fingerprint, Identity},
+    dtls::{self, DtlsContext, DtlsEndpoint, DtlsError, DtlsStatus, Identity},
     ice::{CheckOutcome, IceCredentials, IceLite},
     path::{Path, UdpPath},
+    sdp::Incoming,
     srtp::{RtcpOpener, RtcpSealer, RtpOpener, SrtpError, SrtpKeys},
 };
 use heliograph_media::rtcp;
@@ -61,24 +62,23 @@ pub(super) enum PeerEnd {
 }
 
 impl Peer {
-    /// Waits for the publisher's checks. `fingerprints` are those of its offer.
+    /// Waits for the checks of the publisher whose offer was `incoming`.
     ///
     /// # Errors
     /// When OpenSSL cannot make the connection object.
     pub(super) fn new(
         now: Instant,
         credentials: &IceCredentials,
-        remote_ufrag: &str,
+        incoming: &Incoming,
         context: &DtlsContext,
         identity: &Identity,
-        fingerprints: Vec<Fingerprint>,
         reception: Reception,
     ) -> Result<Self, DtlsError> {
         let mut ice = IceLite::new(credentials);
-        ice.set_remote(remote_ufrag);
+        ice.set_remote(&incoming.remote_ufrag);
         Ok(Self {
             ice,
-            dtls: DtlsEndpoint::accept(context, identity, fingerprints)?,
+            dtls: DtlsEndpoint::new(context, identity, incoming.fingerprints.clone(), incoming.role)?,
             keys: None,
             flight: Flight::default(),
             reception,
@@ -118,7 +118,7 @@ impl Peer {
         if self.keys.is_none() {
             if self.dtls.next_timeout().is_some_and(|left| left.is_zero()) {
                 self.dtls.handle_timeout();
-                self.after_dtls(now);
+                self.after_dtls();
             }
             if now >= self.began + HANDSHAKE_LIMIT {
                 self.end(PeerEnd::HandshakeTimeout);
@@ -195,6 +195,10 @@ impl Peer {
         if !answer.is_empty() {
             self.out.push_back(Outgoing::Peer(path, answer));
         }
+        if self.keys.is_none() && self.ice.selected().is_some() {
+            self.dtls.start();
+            self.after_dtls();
+        }
         fresh.then_some(path.remote)
     }
 
@@ -206,13 +210,14 @@ impl Peer {
             self.reception.on_handshake(round_trip);
         }
         self.dtls.handle_datagram(bytes);
-        self.after_dtls(now);
-    }
-
-    fn after_dtls(&mut self, now: Instant) {
-        if self.send_dtls() {
+        if self.after_dtls() {
             self.flight.sent(now);
         }
+    }
+
+    /// Whether there was something to send.
+    fn after_dtls(&mut self) -> bool {
+        let sent = self.send_dtls();
         match self.dtls.status() {
             DtlsStatus::Handshaking => {}
             DtlsStatus::Connected(keys) if self.keys.is_none() => match Srtp::new(&keys) {
@@ -223,6 +228,7 @@ impl Peer {
             DtlsStatus::AlertReceived => self.end(PeerEnd::Goodbye),
             DtlsStatus::Failed(error) => self.end(PeerEnd::HandshakeFailed(error.to_string())),
         }
+        sent
     }
 
     /// Whether there was something to send.
@@ -278,7 +284,8 @@ impl Peer {
     }
 }
 
-/// The round trip of the handshake: from our flight to the publisher's answer. Our first timeout is short, so that on a long
+/// The round trip of the handshake: from our flight to the publisher's answer. A hello of ours does not count, because the
+/// publisher may not be listening yet. Our first timeout is short, so that on a long
 /// way the flight goes out again before the first one can be answered: it is the first that counts. Where that got lost it is
 /// too long, until a retransmission of media measures better.
 #[derive(Debug, Default)]

@@ -184,15 +184,8 @@ async fn go_live(
     let ceiling = shared.house.bitrate_limit(guest.channel());
     let parameters =
         ReceptionParameters::new(&incoming, shared.settings.hold, ceiling, wall_clock, fresh_ssrc);
-    let peer = Peer::new(
-        now,
-        &credentials,
-        &incoming.remote_ufrag,
-        &shared.dtls,
-        &identity,
-        incoming.fingerprints.clone(),
-        Reception::new(now, parameters),
-    );
+    let peer =
+        Peer::new(now, &credentials, &incoming, &shared.dtls, &identity, Reception::new(now, parameters));
     let peer = peer.map_err(|error| Refusal::internal(&error))?;
     let seat = guest.sit(describe(&incoming), None).await;
     let seat = seat.map_err(|refusal| Refusal::house(refusal.reason))?;
