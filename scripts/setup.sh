@@ -23,6 +23,7 @@ if [ "$what" = test ]; then
   needs+=("openssl:openssl" "c++:g++" "chromium:chromium" "python3:python3" "ip:iproute2" "nsenter:util-linux")
   # Foreign publishers.
   needs+=("/usr/lib/python3/dist-packages/aiortc/__init__.py:python3-aiortc" "gst-launch-1.0:gstreamer1.0-tools")
+  needs+=("obs:obs-studio" "Xvfb:xvfb" "/usr/share/doc/python3-venv:python3-venv")
   for element in videotestsrc:base flvmux:good srtsink:bad x264enc:ugly avenc_aac:libav; do
     package=${element#*:}
     [ "$package" = libav ] || package=plugins-$package

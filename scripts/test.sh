@@ -27,6 +27,7 @@ step "rust: build" cargo build --workspace --all-targets --locked
 built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
 export HELIOGRAPH_BIN=$built/heliograph PATTERN_PUBLISHER_BIN=$built/pattern-publisher
 export LINK_EMULATOR_BIN=$built/link-emulator
+step "PyAV: install" scripts/pyav.sh
 step "rust: tests" cargo test --workspace --locked
 step "fuzz targets" env FUZZ_PROFILE=quick fuzz/build
 step "browser: install" node_modules tests/browser

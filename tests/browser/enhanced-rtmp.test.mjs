@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { launch, visit } from "./browser.mjs";
-import { encode, publishEnhanced } from "./enhanced-rtmp.mjs";
+import { publishEnhanced } from "./enhanced-rtmp.mjs";
 import { programs, startServer } from "./processes.mjs";
 
 describe("Enhanced RTMP", { timeout: 150_000 }, () => {
@@ -30,7 +30,7 @@ describe("Enhanced RTMP", { timeout: 150_000 }, () => {
   };
 
   test("AV1 moves in Chromium", async () => {
-    const publisher = await publishEnhanced(server.rtmpPort, server.key("den"), encode("av1"));
+    const publisher = publishEnhanced(server.rtmpPort, server.key("den"), "libsvtav1", "libopus");
     try {
       const { width, height } = await track("av1");
       assert.deepEqual([width, height], [640, 360]);
@@ -41,19 +41,19 @@ describe("Enhanced RTMP", { timeout: 150_000 }, () => {
       assert.ok(framesDecoded > 50 && packetsLost === 0, JSON.stringify({ framesDecoded, packetsLost, freezeCount }));
       assert.equal(publisher.problem(), null);
     } finally {
-      publisher.stop();
+      await publisher.stop();
     }
   });
 
   test("H.265 is passed on as what it is, also after AV1 on the same channel", async () => {
-    const publisher = await publishEnhanced(server.rtmpPort, server.key("den"), encode("h265"));
+    const publisher = publishEnhanced(server.rtmpPort, server.key("den"), "libx265", "aac");
     try {
       const { width, height, keyframe_interval_ms: interval } = await track("h265");
       assert.deepEqual([width, height], [640, 360]);
       assert.ok(interval === null || interval > 500, `${interval}`);
       assert.equal(publisher.problem(), null);
     } finally {
-      publisher.stop();
+      await publisher.stop();
     }
   });
 });

@@ -1,5 +1,5 @@
-//! Publishers that nobody here has written, beside ffmpeg: GStreamer over SRT and RTMP, aiortc over WHIP, ffmpeg
-//! over plain RTP.
+//! Publishers that nobody here has written, beside ffmpeg: OBS Studio and GStreamer over RTMP and SRT, aiortc over
+//! WHIP, FFmpeg 8 over WHIP and Enhanced RTMP, ffmpeg over plain RTP.
 
 use std::time::Duration;
 
@@ -9,13 +9,15 @@ use heliograph_tests::{
     ffmpeg::Ffmpeg,
     foreign::Foreign,
     gstreamer::{AVENC_AAC, GStreamer, OPENH264, OPUS, VOAACENC, X264},
+    obs::{Obs, Output, Screen},
     ports::PortBlock,
+    pyav,
     server::{Server, ServerPlan},
     viewer::{whep::WhepViewer, ws::WsViewer},
     wait::until,
 };
 
-use crate::turn;
+use crate::{srt::is_decoded, turn};
 
 const SOON: Duration = Duration::from_secs(15);
 /// 25 pictures a second.
@@ -164,6 +166,89 @@ async fn ffmpeg_over_plain_rtp() -> anyhow::Result<()> {
         ensure!((track.ssrcs.len(), track.lost(), track.backwards) == (1, 0, 0), "{track:?}");
     }
     publisher.finish().await?;
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn obs_over_rtmp_and_srt() -> anyhow::Result<()> {
+    let _turn = turn::alone().await;
+    let mut server = ServerPlan::new().start().await?;
+    let screen = Screen::start().await?;
+    let key = server.channel(0).key_text.clone();
+    let rtmp = format!("rtmp://127.0.0.1:{}/live", server.ports().rtmp());
+    // A wrong key is told to whoever presses the button, and OBS does not try again.
+    let mistaken = Obs::start(&screen, &rtmp, "1000-wrong", Output::AsItComes)?;
+    let told = async || mistaken.log().contains("wrong stream key or channel").then_some(());
+    until("OBS to say that the key is wrong", SOON, told).await?;
+    drop(mistaken);
+
+    // As it comes, with B-frames: watched, not smooth, and its streamer is told what to set. Killed, it keeps its viewers.
+    let obs = Obs::start(&screen, &rtmp, &key, Output::AsItComes)?;
+    server.wait_for_state("one", "live", SOON).await?;
+    let viewer = WsViewer::join(&server, "channel=one").await?;
+    viewer.watch().more(50, SOON).await?;
+    let warnings = server.wait_for_state("one", "live", SOON).await?["warnings"].to_string();
+    ensure!(warnings.contains("b_frames"), "{warnings}");
+    obs.kill().await?;
+
+    // As the documents say, and over the other door.
+    let srt = format!("srt://127.0.0.1:{}?streamid={key}", server.ports().srt());
+    for (url, key) in [(&*rtmp, &*key), (&*srt, "")] {
+        let obs = Obs::start(&screen, url, key, Output::AsDocumented)?;
+        let report = viewer.watch().more(50, SOON).await?;
+        for (name, track) in [("pictures", &report.video), ("sound", &report.audio)] {
+            ensure!(track.ssrcs.len() == 1 && track.lost() == 0, "{url}: {name}: {} lost", track.lost());
+        }
+        let second = WsViewer::join(&server, "channel=one").await?;
+        let report = second.watch().more(30, SOON).await?;
+        // OBS leaves pictures out where its machine is too slow.
+        report.check_continuous(u64::MAX)?;
+        report.check_sound()?;
+        obs.stop()?;
+        server.wait_for_state("one", "away", SOON).await?;
+    }
+    ensure!(viewer.watch().now().offers == 1, "the same peer connection");
+    ensure!(!server.log().contains("secretOf"), "the stream key is in the log");
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ffmpeg_8_over_whip() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let (url, key) = (server.url("/whip/one"), server.channel(0).key_text.clone());
+    let publish =
+        |key: &str| pyav::publish("whip", &url, "libx264", "libopus", &[&format!("authorization={key}")]);
+    // It insists on being the passive side of DTLS, so the server is the active one.
+    is_watched_killed_and_back(&server, Times::Exact, || publish(&key)).await?;
+    let said = publish("1000-wrong")?.gives_up(SOON).await?;
+    ensure!(said.contains("401 Unauthorized"), "{said}");
+    server.check_health()?;
+    server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ffmpeg_8_over_enhanced_rtmp() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let url = format!("rtmp://127.0.0.1:{}/live/{}", server.ports().rtmp(), server.channel(0).key_text);
+    let publisher = pyav::publish("flv", &url, "libx265", "aac", &[])?;
+    let live = async || {
+        let streams = server.streams().await.ok()?;
+        streams.iter().any(|stream| stream["tracks"].to_string().contains("h265")).then_some(())
+    };
+    until("H.265 to be live", SOON, live).await?;
+    let viewer = WsViewer::join(&server, "channel=one").await?;
+    viewer.watch().more(10, SOON).await?;
+    viewer.watch().keep();
+    let report = viewer.watch().more(60, SOON).await?;
+    report.check_continuous(FRAME_TICKS)?;
+    report.check_sound()?;
+    is_decoded(&report.video.kept.unwrap_or_default())?;
+    publisher.finish().await?;
+    server.wait_for_state("one", "away", SOON).await?;
     server.check_health()?;
     server.stop().await
 }

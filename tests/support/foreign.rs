@@ -23,15 +23,17 @@ impl Foreign {
         package: &str,
         words: impl IntoIterator<Item = &'a str>,
     ) -> anyhow::Result<Self> {
-        let child = Command::new(program)
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{program} is needed for this (apt-get install {package})"))?;
-        Ok(Self { child, name: program.to_owned() })
+        let mut command = Command::new(program);
+        command.args(words);
+        Self::run(command, program, package)
+    }
+
+    /// The same, of a command that has more to it.
+    pub fn run(mut command: Command, name: &str, package: &str) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let missing = || format!("{name} is needed for this (apt-get install {package})");
+        let child = command.spawn().with_context(missing)?;
+        Ok(Self { child, name: name.to_owned() })
     }
 
     /// Vanishes without a word.

@@ -1,8 +1,8 @@
 //! What the scenarios are made of: the server as a child process, publishers, viewers, and strangers.
 //!
 //! Viewers are other people's implementations on purpose: [`viewer::ws`] is `str0m`, [`viewer::whep`] is
-//! `webrtc`. Publishers over FTL use the program's own client, whose bytes are checked beside its code; those over RTMP are
-//! [`ffmpeg`] and [`gstreamer`], those over WHIP `str0m` ([`whip`]) and [`aiortc`].
+//! `webrtc`. Publishers over FTL use the program's own client, whose bytes are checked beside its code; those over RTMP and
+//! SRT are [`ffmpeg`], [`gstreamer`], [`obs`] and [`pyav`], those over WHIP `str0m` ([`whip`]), [`aiortc`] and [`pyav`].
 
 pub mod aiortc;
 pub mod auth_service;
@@ -14,9 +14,11 @@ pub mod gstreamer;
 pub mod hostile;
 pub mod link;
 pub mod load;
+pub mod obs;
 pub mod pattern;
 pub mod ports;
 pub mod publisher;
+pub mod pyav;
 pub mod scratch;
 pub mod server;
 pub mod through;
