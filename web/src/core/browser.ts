@@ -3,6 +3,8 @@ import { type Choices, rememberedChoices } from "./choices";
 import { type Endpoints, loadEndpoints } from "./config";
 import { debugHandle } from "./debugHandle";
 import { EarlyVideos } from "./earlyVideo";
+import { restTargetMs } from "./latency";
+import { playableBy } from "./missingMedia";
 import { Observable } from "./observable";
 import { forcedSignaling, parseRoute, routeTargets } from "./route";
 import { measuredRoundTripMs } from "./secondTry";
@@ -54,6 +56,8 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
         roundTripMs: (url) => measuredRoundTripMs(window, url),
         presence: (which) => presenceOf(streams, which),
         latency: choices.latency,
+        playable: playableBy(window.RTCRtpReceiver),
+        restTargetMs: restTargetMs(navigator.userAgent),
         random: Math.random,
         nowMs: () => window.performance.now(),
         forced: forcedSignaling(window.location.search),

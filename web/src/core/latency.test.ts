@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { jitterTargets, LATENCY_MODES, playoutWish, USUAL_LIMIT_MS } from "./latency";
+import { jitterTargets, LATENCY_MODES, playoutWish, restTargetMs, USUAL_LIMIT_MS } from "./latency";
 
 describe("jitterTargets", () => {
   it.each([
@@ -30,5 +30,15 @@ describe("jitterTargets", () => {
       const { videoMs, audioMs } = jitterTargets(mode, playoutWish(mode)?.max_ms ?? USUAL_LIMIT_MS);
       expect(Math.max(videoMs ?? 0, audioMs ?? 0)).toBeLessThanOrEqual(playoutWish(mode)?.max_ms ?? USUAL_LIMIT_MS);
     }
+  });
+});
+
+describe("restTargetMs", () => {
+  it.each([
+    ["Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0", 1],
+    ["Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36", null],
+    ["Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/153.0 Mobile/15E148 Safari/605.1.15", null],
+  ])("of %s", (userAgent, restMs) => {
+    expect(restTargetMs(userAgent)).toBe(restMs);
   });
 });

@@ -1,3 +1,4 @@
+import { isFirefox } from "./firefox";
 import type { PlayoutWish } from "./messages";
 
 /** What a viewer can choose: how long pictures and sound are held back so that they play evenly and together. */
@@ -48,6 +49,14 @@ export function jitterTargets(mode: LatencyMode, limitMs: number, recoveryMs: nu
       return { videoMs: targetMs, audioMs: targetMs };
     }
   }
+}
+
+/**
+ * What to ask for pictures that were held back and no longer are to be; null: nothing. Firefox (seen in 153) plays pictures
+ * without any delay by another clock: where it goes over to that while it plays, the last picture stays for many seconds.
+ */
+export function restTargetMs(userAgent: string): number | null {
+  return isFirefox(userAgent) ? 1 : null;
 }
 
 /** What the server has to be asked for; null: what is usual. */

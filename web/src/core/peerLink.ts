@@ -1,6 +1,6 @@
 import { withRoundTripReports, withStereo } from "./sdp";
 export interface PeerLinkEvents {
-  /** Tracks have come; the stream stays the same object for the life of the link. */
+  /** Tracks have come, or one of them was refused: the stream stays the same object but for that. */
   stream(stream: MediaStream): void;
   connection(state: RTCPeerConnectionState): void;
   candidate(candidate: RTCIceCandidate): void;
@@ -18,6 +18,11 @@ export class PeerLink {
     peer.ontrack = ({ track, streams }) => {
       if (this.#closed) return;
       const stream = streams[0] ?? new MediaStream([track]);
+      // Firefox leaves in the stream what our answer refuses, and a video that has seen it waits for it for ever.
+      track.onended = () => {
+        const others = stream.getTracks().filter((other) => other !== track);
+        if (!this.#closed && others.length > 0) events.stream(new MediaStream(others));
+      };
       events.stream(stream);
     };
     peer.onconnectionstatechange = () => {

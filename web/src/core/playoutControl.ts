@@ -25,6 +25,7 @@ const LOOKS = 40;
  */
 export class PlayoutControl {
   #mode: LatencyMode;
+  readonly #restMs: number | null;
   /** What the server allows; of a server that does not answer, the usual. */
   #limitMs = USUAL_LIMIT_MS;
   #send: ((wish: PlayoutWish | null) => void) | null = null;
@@ -38,8 +39,10 @@ export class PlayoutControl {
   #now: JitterTargets = NOTHING;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(mode: LatencyMode) {
+  /** `restMs`: what is asked for pictures that are no longer to be held back; null: nothing. */
+  constructor(mode: LatencyMode, restMs: number | null = null) {
     this.#mode = mode;
+    this.#restMs = restMs;
   }
 
   /** What to ask for when a wish can only be made at the beginning. */
@@ -120,7 +123,7 @@ export class PlayoutControl {
     const goal = jitterTargets(this.#mode, this.#limitMs, this.#recoveryMs);
     const mostMs = this.#now === NOTHING ? FIRST_STEP_MS : STEP_MS;
     const next = {
-      videoMs: step(this.#now.videoMs, goal.videoMs, mostMs),
+      videoMs: step(this.#now.videoMs, goal.videoMs ?? (this.#now.videoMs === null ? null : this.#restMs), mostMs),
       audioMs: step(this.#now.audioMs, goal.audioMs, mostMs),
     };
     if (next.videoMs === this.#now.videoMs && next.audioMs === this.#now.audioMs) return;

@@ -50,6 +50,17 @@ describe("the viewer's choice of a delay", () => {
     expect(newest(peers).targets).toEqual([50, null]);
   });
 
+  it("leaves a little where the browser would jump back to none", async () => {
+    const { session, peers, latency } = await joining({ restTargetMs: 1 });
+    const peer = newest(peers);
+    expect(peer.targets).toEqual([null, null]);
+    session.pictureShown(peer.stream);
+    await pass(300);
+    latency.set("lowest");
+    await pass(1_000);
+    expect(peer.targets).toEqual([1, null]);
+  });
+
   it("is reached in steps in both directions, also when it changes on the way", async () => {
     const { peers, latency } = await playing();
     const peer = newest(peers);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fakeSession, fakeStream, joining, newest, OFFER, pass } from "../testing/fakes";
+import { isPictureMissing } from "./viewerSession";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
@@ -218,6 +219,25 @@ describe("a session over the WebSocket", () => {
       notice: { code: "codec", detail: "no H.264 here" },
       state: { kind: "live" },
     });
+  });
+
+  it("knows which format is missing, and whether that is the picture's", async () => {
+    const { session, sockets } = fakeSession(undefined, { playable: (kind) => new Set([kind === "video" ? "vp8" : "opus"]) });
+    session.start();
+    await pass();
+    newest(sockets).accept();
+    const sdp = "v=0\r\nm=video 9 X 102\r\na=rtpmap:102 H264/90000\r\nm=audio 9 X 111\r\na=rtpmap:111 opus/48000/2\r\n";
+    newest(sockets).say("offer", { type: "offer", sdp });
+    await pass();
+    newest(sockets).say("error", { code: "missing_codec", message: "" });
+    const { notice } = session.snapshot();
+    expect(notice).toEqual({ code: "codec", missing: [{ kind: "video", codec: "h264" }] });
+    const stream = { getVideoTracks: () => [] } as unknown as MediaStream;
+    expect(isPictureMissing({ notice, stream })).toBe(true);
+    expect(isPictureMissing({ notice: { code: "codec", missing: [{ kind: "audio", codec: "opus" }] }, stream })).toBe(false);
+    expect(isPictureMissing({ notice: { code: "codec" }, stream })).toBe(true);
+    expect(isPictureMissing({ notice, stream: null })).toBe(false);
+    expect(isPictureMissing({ notice: null, stream })).toBe(false);
   });
 
   it("makes a new peer connection for the offer that follows a lost socket, and shows the old picture until then", async () => {

@@ -6,6 +6,7 @@ import { FlowWatch } from "./flowWatch";
 import type { LatencyMode } from "./latency";
 import { NO_LAYERS } from "./layers";
 import type { ChannelState, Layer, Uplink } from "./messages";
+import { fitOffer, type MissingMedia, type Playable } from "./missingMedia";
 import { Observable } from "./observable";
 import { PeerLink } from "./peerLink";
 import { type PlaybackStats, readPlayback } from "./playbackStats";
@@ -41,6 +42,9 @@ export interface SessionParts {
   readonly presence: (target: Target) => Presence;
   /** The viewer's choice of a delay; it may change at any time. */
   readonly latency: Pick<Observable<LatencyMode>, "snapshot" | "subscribe">;
+  readonly playable: Playable;
+  /** See `restTargetMs` in `latency.ts`. */
+  readonly restTargetMs: number | null;
   /** From 0 up to but not including 1. */
   readonly random: () => number;
   readonly nowMs: () => number;
@@ -66,6 +70,12 @@ export interface ViewerSnapshot {
   /** The one that the viewer picked, by name; null: as the network permits. */
   readonly layer: string | null;
   readonly timeline: Timeline;
+}
+
+/** Whether there is sound alone because this browser cannot show the picture. */
+export function isPictureMissing({ notice, stream }: Pick<ViewerSnapshot, "notice" | "stream">): boolean {
+  if (notice?.code !== "codec" || stream === null) return false;
+  return notice.missing?.some(({ kind }) => kind === "video") ?? stream.getVideoTracks().length === 0;
 }
 
 /** When the steps of the newest attempt happened, in milliseconds of `performance.now()`. */
@@ -115,6 +125,8 @@ export class ViewerSession {
   readonly #clock: ClockWatch;
   /** The browser does not play before the viewer asks for it. */
   #blocked = false;
+  /** Of the newest offer. */
+  #missing: readonly MissingMedia[] = [];
   /** The server's own addresses in its newest description. */
   #addresses: readonly string[] = [];
   #serverState: ChannelState | null = null;
@@ -126,7 +138,7 @@ export class ViewerSession {
   constructor(target: Target, parts: SessionParts) {
     this.target = target;
     this.#parts = parts;
-    this.#playout = new PlayoutControl(parts.latency.snapshot());
+    this.#playout = new PlayoutControl(parts.latency.snapshot(), parts.restTargetMs);
     this.#clock = new ClockWatch(parts.nowMs);
     this.#delay = new DelayReport(parts.random);
   }
@@ -235,6 +247,7 @@ export class ViewerSession {
     this.#playback = null;
     this.#serverState = null;
     this.#dispatch({ type: "attempt", attempt: this.#retries + 1 });
+    this.#missing = [];
     this.#show({ timeline: {}, notice: null });
     void this.#parts.endpoints.then((endpoints) => {
       if (this.#isCurrent(generation)) this.#connect(generation, endpoints);
@@ -283,10 +296,12 @@ export class ViewerSession {
       answerTo: async (offer, send) => {
         current();
         this.#addresses = candidateAddresses(offer);
+        const { sdp, missing } = fitOffer(offer, this.#parts.playable);
+        this.#missing = missing;
         const link = this.#freshLink(generation);
         this.#enter("joining");
         try {
-          await link.answerTo(offer, (answer) => {
+          await link.answerTo(sdp, (answer) => {
             if (!link.closed) send(answer);
           });
           this.#mark("describedMs");
@@ -340,11 +355,11 @@ export class ViewerSession {
         this.#uplink = event.uplink;
         return;
       case "notice":
-        this.#show({ notice: event.cause });
+        this.#show({ notice: this.#withMissing(event.cause) });
         return;
       case "closed":
         this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, event.cause.code);
-        this.#lost(event.cause, event.final);
+        this.#lost(this.#withMissing(event.cause), event.final);
         return;
     }
   }
@@ -475,6 +490,10 @@ export class ViewerSession {
       const joining = state.kind === "connecting" && state.step === "joining";
       this.#lost(joining ? this.#pathBlocked() : { code: "unreachable" }, false);
     }, JOIN_TIMEOUT_MS);
+  }
+
+  #withMissing(cause: Cause): Cause {
+    return cause.code === "codec" && this.#missing.length > 0 ? { ...cause, missing: this.#missing } : cause;
   }
 
   #pathBlocked(): Cause {

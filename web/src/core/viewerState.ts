@@ -1,4 +1,5 @@
 import type { ChannelState } from "./messages";
+import type { MissingMedia } from "./missingMedia";
 
 /** How far a connection attempt has come. */
 export type Step =
@@ -45,6 +46,8 @@ export interface Cause {
   readonly detail?: string;
   /** Where the server wanted to be reached, for whoever looks after the network: `203.0.113.5:20000`. */
   readonly addresses?: readonly string[];
+  /** What this browser cannot play, where that is known. */
+  readonly missing?: readonly MissingMedia[];
 }
 
 /** Why pictures have stopped while the connection is there. */

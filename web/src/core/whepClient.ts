@@ -137,9 +137,10 @@ export class WhepClient implements SignalClient {
       if (entry) {
         seen = true;
         // Refused although it is sent: this browser did not offer its codec.
-        if (!told && entry.tracks.some(({ kind }) => refused.includes(kind))) {
+        const missing = entry.tracks.filter(({ kind }) => refused.includes(kind)).map(({ kind, codec }) => ({ kind, codec }));
+        if (!told && missing.length > 0) {
           told = true;
-          this.#listener({ type: "notice", cause: { code: "codec" } });
+          this.#listener({ type: "notice", cause: { code: "codec", missing } });
         }
         // Counts are looked at every few seconds only, and we are one of them.
         this.#listener({ type: "viewers", count: Math.max(1, entry.viewers) });

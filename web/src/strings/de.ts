@@ -292,7 +292,7 @@ export const de: Catalogue = {
     },
     codec: {
       title: "Dieser Browser kann den Stream nicht abspielen",
-      text: "Es ist H.264-Video mit Opus-Ton. Ein aktueller Chrome, Edge, Firefox oder Safari spielt beides.",
+      text: "Er hat ein Format, das dieser Browser nicht kennt. Ein Update dieses Browsers oder ein anderer Browser hilft.",
     },
     "not-allowed": {
       title: "Sie dürfen das nicht ansehen",
@@ -307,6 +307,16 @@ export const de: Catalogue = {
   },
 
   notices: {
+    picture: {
+      title: "Sie können diesen Stream hören, aber nicht sehen",
+      text: (codec) =>
+        codec === null
+          ? "Sein Bild hat ein Format, das dieser Browser nicht kennt. Ein Update dieses Browsers oder ein anderer Browser zeigt es."
+          : `Sein Bild ist ${codec}, ein Format, das dieser Browser nicht kennt. Ein Update dieses Browsers oder ein anderer Browser zeigt es.`,
+    },
+    sound: (codec) => `Sie können diesen Stream sehen, aber nicht hören: Sein Ton ist ${codec}, ein Format, das dieser Browser nicht kennt.`,
+    openH264:
+      "Firefox holt sich selbst, was er für H.264 braucht, einige Minuten nach dem ersten Start. Warten Sie und laden Sie diese Seite neu, oder sehen Sie unter about:addons, Plugins nach, ob „OpenH264“ eingeschaltet ist.",
     codec: "Ihr Browser kann nicht alles von diesem Stream abspielen: Bild oder Ton haben ein Format, das er nicht kennt.",
     other: (detail) => `Der Server sagt: ${detail}`,
   },

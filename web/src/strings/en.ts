@@ -296,7 +296,7 @@ export const en = {
     },
     codec: {
       title: "This browser cannot play the stream",
-      text: "It is H.264 video with Opus sound. A current Chrome, Edge, Firefox or Safari plays both.",
+      text: "Its format is one that this browser does not know. Try an update of this browser, or another one.",
     },
     "not-allowed": {
       title: "You are not allowed to watch this",
@@ -312,6 +312,18 @@ export const en = {
 
   /** The picture or the sound is missing, and the rest goes on. */
   notices: {
+    /** Said where the picture would be. `codec`: "H.264"; null: not known. */
+    picture: {
+      title: "You can hear this stream, but not see it",
+      text: (codec: string | null) =>
+        codec === null
+          ? "Its picture has a format that this browser does not know. An update of this browser, or another one, shows it."
+          : `Its picture is ${codec}, a format that this browser does not know. An update of this browser, or another one, shows it.`,
+    },
+    sound: (codec: string) => `You can see this stream, but not hear it: its sound is ${codec}, a format that this browser does not know.`,
+    /** Firefox only: it lacks the decoder for H.264 at first. */
+    openH264:
+      "Firefox fetches what it needs for H.264 by itself, some minutes after its first start. Wait and load this page again, or see whether “OpenH264” is switched on under about:addons, Plugins.",
     codec: "Your browser cannot play all of this stream: its picture or its sound has a format it does not know.",
     other: (detail: string) => `The server says: ${detail}`,
   },

@@ -1,7 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CauseCode, ViewerState } from "../core/viewerState";
 import { en } from "./en";
-import { noticeWords, sinceWords, stateWords } from "./words";
+import { noPictureWords, noticeWords, sinceWords, stateWords } from "./words";
 
 const CAUSES = Object.keys(en.causes) as CauseCode[];
 const SILENT: ViewerState[] = [{ kind: "idle" }, { kind: "live" }];
@@ -69,4 +69,24 @@ it.each([
   [50 * 60, "for 2 days"],
 ])("sinceWords after %i minutes", (minutes, words) => {
   expect(sinceWords(1_000, 1_000 + minutes * 60_000, en)).toBe(words);
+});
+
+describe("a format that the browser lacks", () => {
+  const lacks = (kind: "video" | "audio", codec: string) => ({ code: "codec" as const, missing: [{ kind, codec }] });
+
+  it("is named, where it is known", () => {
+    expect(noPictureWords(lacks("video", "av1"), en).text).toContain("AV1");
+    expect(noPictureWords({ code: "codec" }, en).text).not.toContain("null");
+    expect(noticeWords(lacks("audio", "opus"), en)).toContain("Opus");
+    expect(noticeWords({ code: "codec" }, en)).toBe(en.notices.codec);
+  });
+
+  it("comes later by itself in Firefox, if it is H.264", () => {
+    const agent = vi.spyOn(navigator, "userAgent", "get").mockReturnValue("Gecko/20100101 Firefox/153.0");
+    expect(noPictureWords(lacks("video", "h264"), en).text).toContain("OpenH264");
+    expect(stateWords({ kind: "failed", cause: lacks("video", "h264") }, en)?.text).toContain("OpenH264");
+    expect(noPictureWords(lacks("video", "h265"), en).text).toContain("H.265");
+    agent.mockRestore();
+    expect(noPictureWords(lacks("video", "h264"), en).text).toContain("H.264, a format");
+  });
 });

@@ -1,3 +1,6 @@
+import { codecName } from "../core/codecName";
+import { isFirefox } from "../core/firefox";
+import type { MissingMedia } from "../core/missingMedia";
 import type { Cause, ViewerState } from "../core/viewerState";
 import type { Catalogue } from "./en";
 
@@ -39,14 +42,34 @@ function causeWords(cause: Cause, strings: Catalogue): Words {
   if (cause.addresses !== undefined) {
     return { title: words.title, text: `${words.text} ${strings.status.askFor(cause.addresses.join(", "))}` };
   }
+  if (lacksOpenH264(cause)) return { title: words.title, text: strings.notices.openH264 };
   if (cause.code !== "other" || cause.detail === undefined) return words;
   return { title: words.title, text: `${strings.notices.other(sentence(cause.detail))} ${words.text}` };
 }
 
+/** What stands where the picture would be that this browser cannot show. */
+export function noPictureWords(cause: Cause, strings: Catalogue): Words {
+  const { title, text } = strings.notices.picture;
+  const codec = missing(cause, "video");
+  const words = text(codec === null ? null : codecName(codec));
+  return { title, text: lacksOpenH264(cause) ? strings.notices.openH264 : words };
+}
+
 /** The line for something that is missing while the rest plays. */
 export function noticeWords(cause: Cause, strings: Catalogue): string {
-  if (cause.code === "codec") return strings.notices.codec;
+  if (cause.code === "codec") {
+    const codec = missing(cause, "audio");
+    return codec === null ? strings.notices.codec : strings.notices.sound(codecName(codec));
+  }
   return cause.detail === undefined ? strings.causes[cause.code].title : strings.notices.other(sentence(cause.detail));
+}
+
+function missing(cause: Cause, kind: MissingMedia["kind"]): string | null {
+  return cause.missing?.find((medium) => medium.kind === kind)?.codec ?? null;
+}
+
+function lacksOpenH264(cause: Cause): boolean {
+  return missing(cause, "video") === "h264" && isFirefox(navigator.userAgent);
 }
 
 /** How long something has been on, in the largest unit that tells. */

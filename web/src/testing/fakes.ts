@@ -160,6 +160,8 @@ export function fakeSession(target: Target = { kind: "channel", name: "dawn" }, 
     fetch: fetches,
     presence: () => () => () => undefined,
     latency,
+    playable: () => null,
+    restTargetMs: null,
     random: () => 0.5,
     nowMs: () => performance.now(),
     forced: null,
@@ -185,8 +187,8 @@ export function newest<T>(list: readonly T[]): T {
 export const OFFER = { type: "offer", sdp: "v=0\r\n" };
 
 /** A session over the WebSocket that is connected and waits for its first picture. */
-export async function joining() {
-  const all = fakeSession();
+export async function joining(changes: Partial<SessionParts> = {}) {
+  const all = fakeSession(undefined, changes);
   all.session.start();
   await pass();
   newest(all.sockets).accept();

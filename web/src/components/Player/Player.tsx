@@ -1,5 +1,5 @@
 import { type ReactNode, useRef, useState } from "react";
-import type { ViewerSession, ViewerSnapshot } from "../../core/viewerSession";
+import { isPictureMissing, type ViewerSession, type ViewerSnapshot } from "../../core/viewerSession";
 import { useDoubleTap } from "../../hooks/useDoubleTap";
 import { type Toggle, useFullscreen } from "../../hooks/useFullscreen";
 import { useHeliograph } from "../../hooks/useHeliograph";
@@ -65,7 +65,7 @@ export function Player({
   const strings = useStrings();
   const site = useSite();
   const { choices } = useHeliograph();
-  const { state, stream, viewers } = snapshot;
+  const { state, stream, viewers, notice } = snapshot;
   const frame = useRef<HTMLElement>(null);
   const screen = useRef<HTMLDivElement>(null);
   const element = useScreen(screen, session.target);
@@ -146,6 +146,7 @@ export function Player({
       {withLogo && site.logo && usable && <BrandLogo logo={site.logo} site={site.title ?? strings.name} />}
       <PlayerOverlay
         state={state}
+        noPicture={notice && isPictureMissing(snapshot) ? notice : null}
         pictured={video.pictured}
         paused={video.paused}
         withLinks={withLinks}

@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
-import type { ViewerState } from "../../core/viewerState";
+import type { Cause, ViewerState } from "../../core/viewerState";
 import { useStrings } from "../../hooks/useStrings";
 import type { Catalogue } from "../../strings";
-import { stateWords } from "../../strings/words";
+import { noPictureWords, stateWords } from "../../strings/words";
 import { Button } from "../Button/Button";
 import { Icon } from "../Icon/Icon";
 import { Link } from "../Link/Link";
@@ -10,6 +10,8 @@ import { Countdown, stateMood, StatusOverlay } from "../StatusOverlay/StatusOver
 
 interface Props {
   readonly state: ViewerState;
+  /** Why there is sound and no picture, while there is. */
+  readonly noPicture: Cause | null;
   /** A last picture is there to stand behind the words. */
   readonly pictured: boolean;
   /** The viewer has stopped it. */
@@ -20,7 +22,7 @@ interface Props {
 }
 
 /** What is said over the picture, and what one can do about it. */
-export function PlayerOverlay({ state, pictured, paused, withLinks, onPlay, onRetry }: Props) {
+export function PlayerOverlay({ state, noPicture, pictured, paused, withLinks, onPlay, onRetry }: Props) {
   const strings = useStrings();
   const { status, controls } = strings;
   if (state.kind === "live" && paused) {
@@ -32,6 +34,9 @@ export function PlayerOverlay({ state, pictured, paused, withLinks, onPlay, onRe
         </Button>
       </StatusOverlay>
     );
+  }
+  if (state.kind === "live" && noPicture) {
+    return <StatusOverlay mood="clouded" words={noPictureWords(noPicture, strings)} overPicture={false} fleeting={false} />;
   }
   const words = stateWords(state, strings);
   if (!words) return null;

@@ -8,6 +8,7 @@ import type { ChannelState, StreamEntry } from "../../core/messages";
 import { severalPath } from "../../core/route";
 import { findStream } from "../../core/streamsClient";
 import type { Target } from "../../core/target";
+import { isPictureMissing } from "../../core/viewerSession";
 import type { ViewerState } from "../../core/viewerState";
 import { useChoice } from "../../hooks/useChoice";
 import { useHeliograph } from "../../hooks/useHeliograph";
@@ -72,7 +73,7 @@ export function WatchPage({ target }: { readonly target: Target }) {
           )}
         </div>
       </div>
-      {notice && (
+      {notice && !isPictureMissing(snapshot) && (
         <p className={styles["notice"]} role="status">
           {noticeWords(notice, strings)}
         </p>
