@@ -21,6 +21,8 @@ for library in libavcodec libavutil libswresample; do
 done
 if [ "$what" = test ]; then
   needs+=("openssl:openssl" "c++:g++" "chromium:chromium" "python3:python3" "ip:iproute2" "nsenter:util-linux")
+  # Its tests are skipped where there is none; other systems have it as a snap, which cannot be driven.
+  grep -qx 'ID=debian' /etc/os-release 2>/dev/null && needs+=("firefox-esr:firefox-esr")
   # Foreign publishers.
   needs+=("/usr/lib/python3/dist-packages/aiortc/__init__.py:python3-aiortc" "gst-launch-1.0:gstreamer1.0-tools")
   needs+=("obs:obs-studio" "Xvfb:xvfb" "/usr/share/doc/python3-venv:python3-venv")

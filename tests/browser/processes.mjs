@@ -13,6 +13,8 @@ const profile = process.env.HELIOGRAPH_PROFILE ?? "debug";
 /** Where programs run: on this machine, or in a namespace of the link emulator (`link.mjs`). */
 export const here = {
   host: "127.0.0.1",
+  /** Where a server listens, when that is more than the host by which it is reached. */
+  listen: undefined,
   /** The command line that runs a program there. */
   command: (path, args) => [path, args],
   /** The body that a URL has there; null when nobody answers well. */
@@ -88,7 +90,7 @@ export async function startServer(path, channels, place = here, flags = []) {
   const base = await freePorts(60);
   const log = join(folder, "server.log");
   const out = openSync(log, "w");
-  const args = ["serve", "--addr", place.host, "--data", join(folder, "data"), "--keys", keys];
+  const args = ["serve", "--addr", place.listen ?? place.host, "--data", join(folder, "data"), "--keys", keys];
   args.push("--ws-port", `${base}`, "--control", `127.0.0.1:${base + 1}`, "--ftl-port", `${base + 2}`);
   args.push("--rtmp-port", `${base + 3}`, "--whip-port", `${base + 4}`, "--srt-port", `${base + 5}`, "--media-ports", range(base + 10, 10));
   args.push("--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10), ...flags);
