@@ -11,9 +11,10 @@ use heliograph_media::{Codec, SeqNo, picture_ids::PictureShift};
 use super::{
     cursor::Passage,
     layer_choice::{LayerChoice, ViewerReport},
-    player::{StreamView, Video},
+    player::StreamView,
     squeeze::Squeeze,
     track::picture_shift,
+    video::Video,
 };
 use crate::{Track, TrackRing};
 

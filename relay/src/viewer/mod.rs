@@ -13,6 +13,7 @@ pub(crate) mod player;
 pub(crate) mod resend;
 pub(crate) mod squeeze;
 pub(crate) mod track;
+mod video;
 
 use std::{
     fmt,

@@ -9,10 +9,11 @@ use heliograph_edge::{
     path::UdpPath,
     srtp::{MasterKey, Profile, RtpOpener},
 };
-use heliograph_media::{Codec, PayloadType, WireSeq, rtp::RtpHeader};
+use heliograph_media::{ClockRate, Codec, PayloadType, WireSeq, rtp::RtpHeader};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::*;
+use crate::viewer::video::EAGER;
 use crate::{
     FeedBatch, FeedItem, Packet, RingLimits, StartParts, StreamId,
     worker::{

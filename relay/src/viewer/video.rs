@@ -1,0 +1,338 @@
+//! The picture of one viewer: joining by a replay, then live, and sending again.
+
+use std::time::{Duration, Instant};
+
+use heliograph_edge::{sdp::NegotiatedTrack, srtp::RtpSealer};
+use heliograph_media::{Bitrate, ClockRate, SeqNo};
+
+use super::{
+    cursor::{OutSeq, Passage},
+    keyframe::Requests,
+    layers::Layers,
+    pace::{self, Pacer},
+    player::{StreamView, TURN_PACKETS, Turn},
+    resend::{COPY_AFTER, Resends},
+    squeeze::Squeeze,
+    track::{Put, RtxSender, TrackSender},
+};
+use crate::{Packet, PlayoutDelay, StartParts, TrackRing, worker::outbox::Lane};
+
+/// A live viewer that is so many packets behind (its worker is overloaded) is taken to the newest keyframe, if
+/// that lies ahead: late pictures help nobody.
+const BACKLOG: u64 = 600;
+/// The first packet of a replay goes once more after this time: a receiver cannot miss what comes before the
+/// first packet it gets.
+const FIRST_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// Packets with parameter sets at the beginning of a replay that go out twice at once. libwebrtc throws slices away as
+/// long as it has no parameter sets, and takes them for received: it never asks for those again.
+const MOST_PARAMETERS: u8 = 4;
+/// Packets in which something begins that a decoder needs to start; more are not sent again unasked.
+const MOST_BEGINNINGS: usize = 16;
+/// A request for a keyframe that comes sooner after the beginning of a replay means that its beginning got lost.
+const BEGINNING_LOST_WITHIN: Duration = Duration::from_millis(500);
+/// For so long after it has caught up, a viewer gets whatever it asks for twice: nothing can be shown without it.
+pub(super) const EAGER: Duration = Duration::from_millis(500);
+/// Without a picture for this long, a stream stands still.
+const STANDSTILL: Duration = Duration::from_secs(1);
+/// Without a picture for this long, the present is where the last one was.
+const PAUSE: Duration = Duration::from_millis(200);
+/// A viewer that joined longer ago than this asks for a keyframe in a standstill only because nothing comes.
+const JOINING: Duration = Duration::from_millis(2500);
+
+/// How far the picture is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// No keyframe in the ring.
+    AwaitingKeyframe,
+    /// Catching up from the newest keyframe.
+    Replaying(Pacer),
+    Live,
+}
+
+/// One viewer's picture.
+#[derive(Debug)]
+pub(super) struct Video {
+    pub(super) sender: TrackSender,
+    pub(super) layers: Layers,
+    pub(super) rtx: Option<RtxSender>,
+    pub(super) phase: Phase,
+    pub(super) resends: Resends,
+    pub(super) requests: Requests,
+    /// Last FIR number answered; repetitions of one request carry the same.
+    pub(super) last_fir: Option<u8>,
+    /// When this viewer first had everything there was.
+    settled: Option<Instant>,
+    /// Packets with nothing but parameter sets that begin the replay, until they went out twice.
+    parameters: u8,
+    /// When the replay began, until its beginning was sent again.
+    began: Option<Instant>,
+    /// How fast the last replay could be, if it began too fast.
+    slowed_to: Option<Bitrate>,
+}
+
+impl Video {
+    /// `first_seq` and `first_rtx_seq` are random below 2^15.
+    pub(super) fn new(
+        track: &NegotiatedTrack,
+        [first_seq, first_rtx_seq]: [u16; 2],
+        playout: PlayoutDelay,
+        layers: Layers,
+    ) -> Self {
+        Self {
+            rtx: RtxSender::new(track, first_rtx_seq),
+            sender: TrackSender::new(track, first_seq, playout, false),
+            layers,
+            phase: Phase::AwaitingKeyframe,
+            resends: Resends::new(),
+            requests: Requests::default(),
+            last_fir: None,
+            settled: None,
+            parameters: 0,
+            began: None,
+            slowed_to: None,
+        }
+    }
+
+    /// Goes to the newest keyframe and sends what followed, faster than live. False when there is none in the present
+    /// publisher session: who joins as that begins would see the last pictures of another one, and a leap.
+    pub(super) fn replay(&mut self, now: Instant, stream: &StreamView<'_>) -> bool {
+        if matches!(self.phase, Phase::AwaitingKeyframe) {
+            self.layers.begin(stream);
+        }
+        let ring = stream.ring(self.layers.current());
+        let Some(keyframe) = ring.newest_keyframe().filter(|_| !stream.picture_to_come) else {
+            // A viewer whose numbers have a place goes on as it is; a joiner waits.
+            if !self.sender.cursor().is_placed() {
+                self.phase = Phase::AwaitingKeyframe;
+            }
+            return false;
+        };
+        let pacer = Pacer::new(now, ring.bitrate(now)).at_most(self.slowed_to);
+        let passage = self.layers.passage(now, self.sender.cursor().passage(), stream);
+        let squeeze = squeeze(&self.sender, &passage, &pacer, now, ring, keyframe, pace::AT_ONCE);
+        self.sender.go(keyframe, Passage { squeeze, ..passage });
+        self.resends.schedule(now + FIRST_AGAIN_AFTER, self.sender.cursor().next_out());
+        let parameters = ring.packets_from(keyframe).take_while(|packet| is_merely_parameters(packet));
+        self.parameters = parameters.take(usize::from(MOST_PARAMETERS)).count() as u8;
+        self.began = Some(now);
+        self.phase = Phase::Replaying(pacer);
+        true
+    }
+
+    /// The viewer asks for a keyframe although one is on its way: it threw away what came before the parameter sets.
+    /// Everything that it may have thrown away goes again, in order.
+    pub(super) fn begin_again(&mut self, now: Instant, ring: &TrackRing) {
+        let Some(keyframe) = self.sender.cursor().segment_start() else { return };
+        if self.began.take().is_none_or(|at| now.saturating_duration_since(at) >= BEGINNING_LOST_WITHIN) {
+            return;
+        }
+        let timestamp = ring.get(keyframe).map(|packet| packet.timestamp);
+        let beginnings = ring
+            .packets_from(keyframe)
+            .take_while(|packet| Some(packet.timestamp) == timestamp)
+            .filter(|packet| !packet.parts.is_empty());
+        for packet in beginnings.take(MOST_BEGINNINGS) {
+            let Some(out) = self.sender.cursor().late(packet.seq) else { return };
+            self.resends.schedule(now, out);
+            self.resends.schedule(now + COPY_AFTER, out);
+        }
+    }
+
+    /// Whether the viewer is still joining.
+    pub(super) fn is_eager(&self, now: Instant) -> bool {
+        self.settled.is_none_or(|at| now.saturating_duration_since(at) < EAGER)
+    }
+
+    /// The same for one who is in trouble, at most every two seconds. Joining does not count: a keyframe that was
+    /// lost then is wanted at once.
+    pub(super) fn replay_on_demand(&mut self, now: Instant, stream: &StreamView<'_>) -> bool {
+        let replayed = self.requests.may_replay(now) && self.replay(now, stream);
+        if replayed {
+            self.requests.on_replay(now);
+        }
+        replayed
+    }
+
+    /// Whether a request for a keyframe only says that no pictures come, as when the publisher is away: libwebrtc
+    /// asks every three seconds then. There is nothing newer to send. Old pictures, seconds late, would teach
+    /// the receiver to expect such delays: it would hold back half a second when the stream goes on.
+    pub(super) fn is_merely_waiting(&self, now: Instant, ring: &TrackRing) -> bool {
+        let longer_ago = |at: Instant, than| now.saturating_duration_since(at) >= than;
+        self.settled.is_some_and(|at| longer_ago(at, JOINING))
+            && ring.newest().is_none_or(|newest| longer_ago(newest.arrival, STANDSTILL))
+    }
+
+    /// The ring has moved on past the cursor: it was cleared, or a very slow replay was overtaken.
+    fn start_anew(&mut self, now: Instant, stream: &StreamView<'_>, lane: &mut Lane<'_>) {
+        lane.counters.fell_behind += 1;
+        if !self.replay(now, stream) {
+            self.phase = Phase::AwaitingKeyframe;
+        }
+    }
+
+    /// Sends as much of the past as is due; live begins when nothing is left of it.
+    pub(super) fn continue_replay(
+        &mut self,
+        now: Instant,
+        stream: &StreamView<'_>,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) {
+        let ring = stream.ring(self.layers.current());
+        let Phase::Replaying(pacer) = &mut self.phase else { return };
+        pacer.refill(now);
+        if self.sender.cursor().next() < ring.oldest() {
+            self.start_anew(now, stream, lane);
+            return;
+        }
+        let mut from = self.sender.cursor().next();
+        let mut earned = 0;
+        let keyframe = self.sender.cursor().segment_start().unwrap_or(from);
+        let mut boundary_before =
+            ring.get(SeqNo(from.0.saturating_sub(1))).is_some_and(|packet| packet.marker);
+        loop {
+            let mut jumped = false;
+            for packet in ring.packets_from(from) {
+                let boundary = packet.frame_start || boundary_before;
+                if boundary
+                    && let Some(keyframe) = ring.newest_keyframe()
+                    && keyframe > packet.seq
+                    && self.sender.cursor().segment_start().is_none_or(|start| keyframe > start)
+                {
+                    self.parameters = 0;
+                    let passage = *self.sender.cursor().passage();
+                    let squeeze = squeeze(&self.sender, &passage, pacer, now, ring, keyframe, 0);
+                    self.sender.go(keyframe, Passage { squeeze, ..passage });
+                    from = keyframe;
+                    jumped = true;
+                    break;
+                }
+                if !pacer.allows() {
+                    self.resends.earn(earned);
+                    return;
+                }
+                match self.sender.send(packet, sealer, lane) {
+                    Put::Full => {
+                        self.resends.earn(earned);
+                        return;
+                    }
+                    Put::Never => {}
+                    Put::Sent(bytes) => {
+                        pacer.spend(bytes);
+                        earned += 1;
+                    }
+                }
+                boundary_before = packet.marker;
+                if self.parameters > 0 && packet.seq.next().since(keyframe) == Some(self.parameters.into()) {
+                    self.parameters = 0;
+                    for packet in ring.packets_from(keyframe).take_while(|again| again.seq <= packet.seq) {
+                        if let (Some(rtx), Some(out)) = (&mut self.rtx, self.sender.cursor().late(packet.seq))
+                            && matches!(rtx.send(packet, out, &self.sender, sealer, lane), Put::Sent(_))
+                        {
+                            lane.counters.resent += 1;
+                        }
+                    }
+                }
+            }
+            if !jumped {
+                break;
+            }
+        }
+        self.resends.earn(earned);
+        self.slowed_to = pacer.slowed_to();
+        self.phase = Phase::Live;
+        self.settled.get_or_insert(now);
+        self.requests.on_served(now);
+    }
+
+    pub(super) fn live_turn(
+        &mut self,
+        now: Instant,
+        stream: &StreamView<'_>,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) -> Turn {
+        let ring = stream.ring(self.layers.current());
+        if self.sender.cursor().next() < ring.oldest() {
+            self.start_anew(now, stream, lane);
+            return Turn::Done;
+        }
+        if ring.next().since(self.sender.cursor().next()).is_some_and(|backlog| backlog > BACKLOG)
+            && let Some(keyframe) = ring.newest_keyframe()
+            && keyframe > self.sender.cursor().next()
+        {
+            lane.counters.fell_behind += 1;
+            self.sender.jump(keyframe);
+        }
+        let mut sent = 0;
+        let mut turn = Turn::Done;
+        for packet in ring.packets_from(self.sender.cursor().next()) {
+            if sent == TURN_PACKETS {
+                turn = Turn::More;
+                break;
+            }
+            if self.sender.send(packet, sealer, lane) == Put::Full {
+                turn = Turn::Full;
+                break;
+            }
+            sent += 1;
+            if packet.keyframe_start {
+                self.requests.on_served(now);
+            }
+        }
+        self.resends.earn(sent as u32);
+        turn
+    }
+
+    /// Sends one packet again: as RTX, or the same packet to a viewer that cannot take RTX.
+    pub(super) fn send_again(
+        &mut self,
+        out: OutSeq,
+        stream: &StreamView<'_>,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) {
+        let Some((seq, out)) = self.sender.cursor().sent(out.wire()) else { return };
+        let track = self.sender.cursor().passage_of(out).track;
+        if track != self.layers.current() {
+            return;
+        }
+        let Some(packet) = stream.ring(track).get(seq) else { return };
+        let put = match &mut self.rtx {
+            Some(rtx) => rtx.send(packet, out, &self.sender, sealer, lane),
+            None => self.sender.send_again(packet, out, sealer, lane),
+        };
+        if matches!(put, Put::Sent(_)) {
+            lane.counters.resent += 1;
+        }
+    }
+}
+
+fn is_merely_parameters(packet: &Packet) -> bool {
+    !packet.parts.is_empty() && !packet.parts.has(StartParts::KEY_PICTURE)
+}
+
+/// For a replay from `keyframe` to the present, of which `at_once` bytes are not paced.
+fn squeeze(
+    sender: &TrackSender,
+    passage: &Passage,
+    pacer: &Pacer,
+    now: Instant,
+    ring: &TrackRing,
+    keyframe: SeqNo,
+    at_once: u64,
+) -> Squeeze {
+    let (Some(from), Some(newest)) = (ring.get(keyframe), ring.newest()) else { return Squeeze::NONE };
+    let mut left = at_once;
+    let head = ring.packets_from(keyframe).find(|packet| {
+        let fits = packet.payload.len() as u64 <= left;
+        left = left.saturating_sub(packet.payload.len() as u64);
+        !fits
+    });
+    let age = now.saturating_duration_since(newest.arrival);
+    let since = if age < PAUSE { ClockRate::VIDEO.ticks(age) } else { 0 };
+    let moved = |packet: &Packet| packet.timestamp.saturating_add_signed(passage.shift);
+    let present = (moved(newest) + since).max(sender.last_timestamp());
+    let head = moved(head.unwrap_or(newest));
+    Squeeze::new(moved(from), head, present, pacer.times(ring.bitrate(now)))
+}
