@@ -170,6 +170,7 @@ fn video(slot: u16) -> NegotiatedTrack {
         profile_level_id: None,
         nack: true,
         playout_delay_ext: Some(3),
+        transport_cc_ext: None,
         mid_ext: Some(4),
         ssrc: Ssrc(0x1000_0000 + u32::from(slot)),
         rtx_ssrc: Some(Ssrc(0x2000_0000 + u32::from(slot))),

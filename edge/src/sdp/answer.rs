@@ -5,7 +5,7 @@ use heliograph_media::{MediaKind, video::VideoFormat};
 use super::formats::{Feedback, Format};
 use super::offer::{choose, media_word, negotiated};
 use super::remote::{Remote, Section};
-use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION};
+use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION};
 use super::{LocalDescription, Negotiated, NegotiatedTrack, SdpError};
 
 /// Answers a viewer's offer: same m-lines and mids in the same order, what we cannot serve on port 0.
@@ -77,11 +77,12 @@ fn write_accepted(
     }
     lines.extension(track.mid_ext, MID_EXTENSION);
     lines.extension(track.playout_delay_ext, PLAYOUT_DELAY_EXTENSION);
+    lines.extension(track.transport_cc_ext, TRANSPORT_CC_EXTENSION);
     lines.line(format_args!("a=sendonly"));
     let format = section.formats.iter().find(|format| format.payload_type == track.payload_type);
     let feedback = format.map_or_else(Feedback::default, |format| {
         // Only what we do for a viewer.
-        Feedback { transport_cc: false, remb: false, ..format.feedback }
+        Feedback { transport_cc: track.transport_cc_ext.is_some(), remb: false, ..format.feedback }
     });
     match (kind, local.video.map(|video| video.format), track.profile_level_id) {
         (MediaKind::Video, _, Some(profile_level_id)) => {

@@ -123,6 +123,9 @@ pub struct NegotiatedTrack {
     pub playout_delay_ext: Option<u8>,
     /// Id of the mid header extension (1 to 14).
     pub mid_ext: Option<u8>,
+    /// Id of the header extension under which the viewer tells when packets came (transport-wide feedback, 1 to 14); of
+    /// video only.
+    pub transport_cc_ext: Option<u8>,
     /// Source of the media packets, as we announced it.
     pub ssrc: Ssrc,
     /// Source of the retransmissions; present exactly when `rtx_payload_type` is.

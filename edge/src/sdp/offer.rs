@@ -4,7 +4,7 @@ use heliograph_media::{MediaKind, PayloadType, Ssrc, video::VideoFormat};
 
 use super::formats::{Feedback, Format};
 use super::remote::{Remote, Section};
-use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, parameters};
+use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION, parameters};
 use super::{LocalDescription, Negotiated, NegotiatedTrack, SdpError, VideoSource, h264};
 
 const VIDEO_MID: &str = "0";
@@ -16,6 +16,7 @@ const STREAM_PT: u8 = 104;
 const OPUS_PT: u8 = 111;
 const MID_ID: u8 = 1;
 const PLAYOUT_DELAY_ID: u8 = 2;
+const TRANSPORT_CC_ID: u8 = 3;
 
 /// Our offer: what the stream has, sendonly, all candidates inside.
 pub fn offer(local: &LocalDescription<'_>) -> String {
@@ -30,7 +31,8 @@ pub fn offer(local: &LocalDescription<'_>) -> String {
             .collect();
         begin(&mut lines, local, MediaKind::Video, &numbers.join(" "));
         for (payload_type, format) in &formats {
-            let feedback = Feedback { nack: true, pli: true, fir: true, rrtr: true, ..Feedback::default() };
+            let feedback =
+                Feedback { nack: true, pli: true, fir: true, rrtr: true, transport_cc: true, remb: false };
             lines.video(*payload_type, *format, feedback);
             lines.rtx(rtx_of(*payload_type), *payload_type);
         }
@@ -52,6 +54,9 @@ fn begin(lines: &mut Lines, local: &LocalDescription<'_>, kind: MediaKind, forma
     lines.line(format_args!("a=mid:{}", mid_of(kind)));
     lines.extension(Some(MID_ID), MID_EXTENSION);
     lines.extension(Some(PLAYOUT_DELAY_ID), PLAYOUT_DELAY_EXTENSION);
+    if kind == MediaKind::Video {
+        lines.extension(Some(TRANSPORT_CC_ID), TRANSPORT_CC_EXTENSION);
+    }
     lines.line(format_args!("a=sendonly"));
 }
 
@@ -123,6 +128,9 @@ pub(super) fn choose(section: &Section, local: &LocalDescription<'_>) -> Option<
             track.profile_level_id = profile_level_id;
             track.rtx_payload_type = rtx.map(|rtx| rtx.payload_type);
             track.rtx_ssrc = rtx.map(|_| video.rtx_ssrc);
+            // Without RTX a packet is sent again as it was, and a number in it would have been there already.
+            let tells = format.feedback.transport_cc && rtx.is_some();
+            track.transport_cc_ext = section.extension(TRANSPORT_CC_EXTENSION).filter(|_| tells);
             Some(track)
         }
         MediaKind::Audio => {
@@ -141,6 +149,7 @@ fn track(section: &Section, format: &Format, ssrc: Ssrc) -> NegotiatedTrack {
         profile_level_id: None,
         nack: format.feedback.nack,
         playout_delay_ext: section.extension(PLAYOUT_DELAY_EXTENSION),
+        transport_cc_ext: None,
         mid_ext: section.extension(MID_EXTENSION),
         ssrc,
         rtx_ssrc: None,

@@ -100,8 +100,10 @@ fn our_offer_word_for_word() {
          a=mid:0\n\
          a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\n\
          a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\n\
+         a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\n\
          a=sendonly\n\
          a=rtpmap:102 H264/90000\n\
+         a=rtcp-fb:102 transport-cc\n\
          a=rtcp-fb:102 nack\n\
          a=rtcp-fb:102 nack pli\n\
          a=rtcp-fb:102 ccm fir\n\
@@ -110,6 +112,7 @@ fn our_offer_word_for_word() {
          a=rtpmap:103 rtx/90000\n\
          a=fmtp:103 apt=102\n\
          a=rtpmap:104 H264/90000\n\
+         a=rtcp-fb:104 transport-cc\n\
          a=rtcp-fb:104 nack\n\
          a=rtcp-fb:104 nack pli\n\
          a=rtcp-fb:104 ccm fir\n\
@@ -163,6 +166,7 @@ fn chrome_answers() {
             nack: true,
             playout_delay_ext: Some(2),
             mid_ext: Some(1),
+            transport_cc_ext: None,
             ssrc: Ssrc(1001),
             rtx_ssrc: Some(Ssrc(1002)),
         };
@@ -175,11 +179,27 @@ fn chrome_answers() {
             nack: false,
             playout_delay_ext: Some(2),
             mid_ext: Some(1),
+            transport_cc_ext: None,
             ssrc: Ssrc(2001),
             rtx_ssrc: None,
         };
         assert_eq!(negotiated.audio, Some(expected));
     }
+}
+
+#[test]
+fn arrival_times_are_told_by_who_gets_packets_again_as_others() {
+    let line = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\n";
+    let told = CHROME_ANSWER.replace("a=recvonly\n", &format!("{line}a=recvonly\n"));
+    let with = told.replace("a=rtcp-fb:104 nack\n", "a=rtcp-fb:104 nack\na=rtcp-fb:104 transport-cc\n");
+    let ext = |text: &str| read_answer(text, Some(HIGH), true).unwrap().video.unwrap().transport_cc_ext;
+    assert_eq!(ext(&with), Some(3));
+    assert_eq!(ext(&told), None, "the feedback was refused");
+    assert_eq!(ext(&with.replace("apt=104", "apt=1")), None, "no RTX");
+
+    let (answer, negotiated) = answer_to(CHROME_OFFER, MAIN).unwrap();
+    let id = negotiated.video.unwrap().transport_cc_ext;
+    assert_eq!(section(&answer, "video").iter().any(|line| line.contains("transport-cc")), id.is_some());
 }
 
 /// Firefox takes the baseline and nothing else; the stream goes there under that payload type.

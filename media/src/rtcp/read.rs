@@ -15,9 +15,11 @@ use rtc_rtcp::{
 use rtc_shared::marshal::{Marshal, Unmarshal};
 use thiserror::Error;
 
-use super::{ReportBlock, uplink};
+use super::{ReportBlock, TransportFeedback, transport_feedback, uplink};
 use crate::{NtpTime, Ssrc, WireSeq};
 
+/// The feedback message format of transport-wide feedback.
+const FORMAT_TRANSPORT_WIDE: u8 = 15;
 /// At most so many packets are taken from one datagram; a datagram with more is refused.
 pub const MAX_PACKETS_PER_COMPOUND: usize = 32;
 /// At most so many sequence numbers are taken from one NACK; the rest of it is ignored. Browsers keep at most
@@ -70,6 +72,8 @@ pub enum Rtcp {
         /// The streams, each with a number that only changes for a new request; at most [`MAX_FIR_ENTRIES`].
         media: Vec<(Ssrc, u8)>,
     },
+    /// When packets came, under a count for all of a transport.
+    TransportFeedback(TransportFeedback),
     /// A receiver that sends nothing itself wants to measure the round trip (RFC 3611 section 4.4).
     ReceiverReferenceTime {
         /// The receiver.
@@ -157,8 +161,14 @@ pub fn parse_compound(datagram: &[u8]) -> Result<Vec<Rtcp>, RtcpError> {
         let len = HEADER_LENGTH + usize::from(header.length) * 4;
         let (packet, behind) = rest.split_at_checked(len).ok_or(RtcpError::Header { at })?;
         let body = &packet[HEADER_LENGTH..];
-        let body =
-            if header.padding { without_padding(body).ok_or(RtcpError::Padding { at })? } else { body };
+        let transport_feedback = header.packet_type == PacketType::TransportSpecificFeedback
+            && header.count == FORMAT_TRANSPORT_WIDE;
+        // libwebrtc pads that one from any length to whole words. It says itself where it ends.
+        let body = if header.padding && !transport_feedback {
+            without_padding(body).ok_or(RtcpError::Padding { at })?
+        } else {
+            body
+        };
         packets.push(parse_one(&header, body).map_err(|_| RtcpError::Body { at, packet_type: packet[1] })?);
         rest = behind;
     }
@@ -177,7 +187,7 @@ fn without_padding(body: &[u8]) -> Option<&[u8]> {
 
 /// Only these six kinds go to the library: their parsers were read with hostile bytes in mind and build no list
 /// longer than the packet. Others stay shut. The one for transport-wide feedback, for example, builds a list of
-/// 65,535 entries from some 30 bytes, and nobody here would read it.
+/// 65,535 entries from some 30 bytes; ours stops at those that anybody here would look at.
 fn parse_one(header: &Header, body: &[u8]) -> Result<Rtcp, rtc_shared::error::Error> {
     Ok(match (header.packet_type, header.count) {
         (PacketType::SenderReport, _) => {
@@ -206,6 +216,9 @@ fn parse_one(header: &Header, body: &[u8]) -> Result<Rtcp, rtc_shared::error::Er
             let nack: TransportLayerNack = parse_with_library(header, body)?;
             let lost = nack.nacks.into_iter().flatten().map(WireSeq).take(MAX_LOST_PER_NACK).collect();
             Rtcp::Nack { sender: Ssrc(nack.sender_ssrc), media: Ssrc(nack.media_ssrc), lost }
+        }
+        (PacketType::TransportSpecificFeedback, FORMAT_TRANSPORT_WIDE) => {
+            transport_feedback::read(body).map_or(Rtcp::Other, Rtcp::TransportFeedback)
         }
         (PacketType::PayloadSpecificFeedback, FORMAT_PLI) => {
             let pli: PictureLossIndication = parse_with_library(header, body)?;
@@ -289,6 +302,18 @@ mod tests {
             parse_compound(&hex("81cd0003 000004d3 000004d3 0064 0012")),
             Ok(vec![Rtcp::Nack { sender: Ssrc(1235), media: Ssrc(1235), lost: lost(&[100, 102, 105]) }])
         );
+    }
+
+    #[test]
+    fn transport_feedback_with_odd_padding() {
+        // As Chromium writes it: five packets, one byte of padding.
+        let feedback = TransportFeedback {
+            first: WireSeq(9),
+            reference: 0x0001_0203,
+            arrivals: [4, 8, 12, 16, 20].map(Some).to_vec(),
+        };
+        let datagram = hex("afcd0006 00000001 00000002 00090005 01020300 2005 0404040404 01");
+        assert_eq!(parse_compound(&datagram), Ok(vec![Rtcp::TransportFeedback(feedback)]));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Writes transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): which packets of a peer came,
-//! and when. A sender's bandwidth estimate lives on it.
+//! Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): which packets of a peer came, and when.
+//! A sender's bandwidth estimate lives on it.
 
 use std::time::Duration;
 
@@ -13,6 +13,83 @@ pub const MAX_FEEDBACK_PACKETS: usize = 400;
 const TICK_MICROS: i64 = 250;
 /// The reference time counts in 64 ms.
 const REFERENCE_TICKS: i64 = 256;
+
+/// Which packets came, and when, as a peer tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransportFeedback {
+    /// Number of the first packet that it tells of; the others follow.
+    pub first: WireSeq,
+    /// Where the arrival times begin, on the peer's clock: in 64 ms, 24 bits, wrapping.
+    pub reference: u32,
+    /// For each packet when it came, in quarter milliseconds after the reference; `None`: it did not. At most
+    /// [`MAX_FEEDBACK_PACKETS`].
+    pub arrivals: Vec<Option<i32>>,
+}
+
+/// Reads the part behind the RTCP header. A message that claims more than its bytes hold is none.
+pub(super) fn read(body: &[u8]) -> Option<TransportFeedback> {
+    // The sender's and the media's SSRC say nothing that a transport does not know.
+    let (_, body) = body.split_first_chunk::<8>()?;
+    let (&[first_high, first_low, count_high, count_low], body) = body.split_first_chunk()?;
+    let (&[high, middle, low, _], mut rest) = body.split_first_chunk()?;
+    let count = usize::from(u16::from_be_bytes([count_high, count_low]));
+    let wanted = count.min(MAX_FEEDBACK_PACKETS);
+    // All chunks come before all deltas: what is told of packets beyond those that are kept has to be skipped.
+    let mut symbols = Vec::with_capacity(wanted);
+    let mut told = 0;
+    while told < count {
+        let (&chunk, behind) = rest.split_first_chunk()?;
+        rest = behind;
+        let chunk = u16::from_be_bytes(chunk);
+        let (symbol, length) = chunk_symbols(chunk);
+        let length = length.min(count - told);
+        symbols.extend((0..length.min(wanted - symbols.len())).map(symbol));
+        told += length;
+    }
+    let mut at = 0_i32;
+    let mut arrivals = Vec::with_capacity(symbols.len());
+    for symbol in symbols {
+        let delta = match symbol {
+            1 => {
+                let (&[delta], behind) = rest.split_first_chunk()?;
+                rest = behind;
+                i32::from(delta)
+            }
+            2 => {
+                let (&delta, behind) = rest.split_first_chunk()?;
+                rest = behind;
+                i32::from(i16::from_be_bytes(delta))
+            }
+            _ => {
+                arrivals.push(None);
+                continue;
+            }
+        };
+        at += delta;
+        arrivals.push(Some(at));
+    }
+    Some(TransportFeedback {
+        first: WireSeq(u16::from_be_bytes([first_high, first_low])),
+        reference: u32::from_be_bytes([0, high, middle, low]),
+        arrivals,
+    })
+}
+
+/// What a chunk says of its packets, by their place in it, and of how many.
+fn chunk_symbols(chunk: u16) -> (impl Fn(usize) -> u8, usize) {
+    let (is_run, wide) = (chunk >> 15 == 0, chunk >> 14 & 1 == 1);
+    let symbol = move |place: usize| match (is_run, wide) {
+        (true, _) => (chunk >> 13 & 0b11) as u8,
+        (false, false) => (chunk >> (13 - place) & 0b1) as u8,
+        (false, true) => (chunk >> (12 - 2 * place) & 0b11) as u8,
+    };
+    let length = match (is_run, wide) {
+        (true, _) => usize::from(chunk & 0x1fff),
+        (false, false) => 14,
+        (false, true) => 7,
+    };
+    (symbol, length)
+}
 
 /// The symbols of the draft.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -141,6 +218,47 @@ mod tests {
         (read.base_sequence_number, arrivals.collect())
     }
 
+    /// The same with what we read.
+    fn read_ours(message: &[u8]) -> (u16, Vec<Option<i64>>) {
+        let read = super::read(&message[4..]).unwrap();
+        let reference = i64::from(read.reference) * REFERENCE_TICKS;
+        (read.first.0, read.arrivals.iter().map(|at| at.map(|at| reference + i64::from(at))).collect())
+    }
+
+    #[test]
+    fn vectors_of_one_bit_and_long_runs() {
+        // 14 packets by bits, the first and the last of which came; then a run of nine that did.
+        let mut body = vec![0; 8];
+        body.extend([0, 7, 0, 23, 0xff, 0xff, 0xff, 0, 0b1010_0000, 0b0000_0001, 0b0010_0000, 9]);
+        body.extend([4; 11]);
+        let read = super::read(&body).unwrap();
+        let mut expected = vec![None; 23];
+        for (place, at) in [0, 13].into_iter().chain(14..23).zip(1..) {
+            expected[place] = Some(4 * at);
+        }
+        assert_eq!((read.first, read.reference), (WireSeq(7), 0x00ff_ffff));
+        assert_eq!(read.arrivals, expected);
+        assert_eq!(super::read(&body[..body.len() - 1]), None, "a delta is missing");
+        for length in 0..20 {
+            assert_eq!(super::read(&body[..length]), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_claims_much_builds_little() {
+        // 65,535 packets in nine chunks, none of which came.
+        let mut body = vec![0; 8];
+        body.extend([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+        assert_eq!(super::read(&body), None, "no chunks");
+        body.extend([0x1f, 0xff].repeat(9));
+        let read = super::read(&body).unwrap();
+        assert_eq!(read.arrivals, vec![None; MAX_FEEDBACK_PACKETS]);
+        // A run of nothing has to end, too.
+        body.truncate(16);
+        body.extend([0, 0].repeat(40));
+        assert_eq!(super::read(&body), None);
+    }
+
     fn write(first: u16, arrivals: &[Option<Duration>]) -> (usize, Vec<u8>) {
         let mut out = Vec::new();
         let covered = write_transport_feedback(&mut out, Ssrc(1), Ssrc(2), 7, WireSeq(first), arrivals);
@@ -169,7 +287,8 @@ mod tests {
             assert_eq!(covered, count);
             assert!(message.len() < 1_200);
             let expected = (0..count as i64).map(|n| Some(n * 4)).collect();
-            assert_eq!(read(&message), (65_530, expected), "{count}");
+            assert_eq!(read_ours(&message), (65_530, expected), "{count}");
+            assert_eq!(read_ours(&message), read(&message), "{count}");
         }
     }
 
@@ -195,6 +314,7 @@ mod tests {
             if covered > 0 {
                 let expected: Vec<_> = arrivals[..covered].iter().map(|at| at.map(ticks)).collect();
                 prop_assert_eq!(read(&message), (first, expected));
+                prop_assert_eq!(read_ours(&message), read(&message));
                 prop_assert_eq!(message.len() % 4, 0);
             }
         }

@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_packet_keeps_the_passage_of_its_segment() {
-        let squeezed = |present| Passage { squeeze: Squeeze::new(0, 0, present, 10), ..PLAIN };
+        let squeezed = |present| Passage { squeeze: Squeeze::new(0, 0, present, 1_000), ..PLAIN };
         let (first, second) = (squeezed(90_000), squeezed(180_000));
         let mut cursor = Cursor::new(Track::Video, 3);
         assert_eq!(*cursor.passage(), PLAIN);

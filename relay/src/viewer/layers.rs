@@ -24,8 +24,8 @@ const FRESH: Duration = Duration::from_millis(300);
 const STOPPED: Duration = Duration::from_millis(200);
 /// Between two wishes for a keyframe of the same layer.
 const ASK_EVERY: Duration = Duration::from_millis(500);
-/// How much faster than the stream the viewer is brought up to it.
-const TIMES: u32 = 10;
+/// How much faster than the stream the viewer is brought up to it, in percent.
+const PERCENT: u32 = 1_000;
 
 /// Which layer a viewer gets, and which it should get.
 #[derive(Debug)]
@@ -153,5 +153,5 @@ fn overlap(last: u64, shift: i64, from: u64, ring: &TrackRing) -> Squeeze {
         return Squeeze::NONE;
     }
     let newest = moved(ring.newest().map_or(from, |newest| newest.timestamp));
-    Squeeze::new(moved(from), newest, newest.max(last), TIMES)
+    Squeeze::new(moved(from), newest, newest.max(last), PERCENT)
 }

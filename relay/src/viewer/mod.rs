@@ -7,6 +7,7 @@ pub(crate) mod keyframe;
 pub(crate) mod last_flight;
 pub(crate) mod layer_choice;
 mod layers;
+pub(crate) mod line;
 pub(crate) mod mailbox;
 pub(crate) mod pace;
 pub(crate) mod player;

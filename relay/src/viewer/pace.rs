@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use heliograph_media::Bitrate;
 
+use super::line::{EMPTY, Heard};
+
 /// Sent at once, bytes. Enough for most keyframes, small enough for a home router's queue.
 pub(crate) const AT_ONCE: u64 = 64 << 10;
 /// Times the stream's bitrate. The replay ends after (age x bitrate - `AT_ONCE`) / (rate - bitrate), so that ten
@@ -16,6 +18,8 @@ const SLOWEST_TIMES_BITRATE: u64 = 2;
 const SLOW_DOWN_EVERY: Duration = Duration::from_millis(50);
 /// Time that may be saved up. Longer pauses (a busy worker) must not become bursts.
 const SAVED: Duration = Duration::from_millis(20);
+/// A queue that may stay.
+const SHORT: Duration = Duration::from_millis(50);
 /// How often a replay is continued.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(2);
 
@@ -28,6 +32,10 @@ pub(crate) struct Pacer {
     tokens: i64,
     filled: Instant,
     slowed: Option<Instant>,
+    /// As fast as it may become.
+    fastest: Bitrate,
+    /// Arrival times tell what the line carries; single losses need not be asked.
+    heard: bool,
 }
 
 impl Pacer {
@@ -39,7 +47,22 @@ impl Pacer {
             tokens: AT_ONCE as i64,
             filled: now,
             slowed: None,
+            fastest: bitrate.times(TIMES_BITRATE).max(AT_LEAST),
+            heard: false,
         }
+    }
+
+    /// What the viewer tells of the line.
+    pub(crate) fn on_heard(&mut self, heard: &Heard) {
+        self.heard = true;
+        let percent = match heard.queue {
+            queue if queue < EMPTY => 125,
+            queue if queue < SHORT => 105,
+            _ => 90,
+        };
+        let carries = heard.carries.map(|carries| Bitrate::bps(carries.as_bps() * percent / 100));
+        self.rate = carries.map_or(self.fastest, |carries| carries.min(self.fastest));
+        self.tokens = self.tokens.min(self.rate.bytes_in(SAVED) as i64);
     }
 
     /// No faster than a replay to the same viewer turned out to be possible: see [`Pacer::slowed_to`].
@@ -53,9 +76,9 @@ impl Pacer {
         self.slowed.map(|_| self.rate)
     }
 
-    /// How many times faster than a stream of `bitrate` this is.
-    pub(crate) fn times(&self, bitrate: Bitrate) -> u32 {
-        u32::try_from(self.rate.as_bps() / bitrate.as_bps().max(1)).unwrap_or(u32::MAX)
+    /// How much faster than a stream of `bitrate` this is, in percent of that.
+    pub(crate) fn percent(&self, bitrate: Bitrate) -> u32 {
+        u32::try_from(100 * self.rate.as_bps() / bitrate.as_bps().max(1)).unwrap_or(u32::MAX)
     }
 
     /// Fills up what has become due.
@@ -84,7 +107,7 @@ impl Pacer {
 
     /// The viewer reports loss: half the rate from now on.
     pub(crate) fn on_loss(&mut self, now: Instant) {
-        if self.slowed.is_some_and(|at| now.saturating_duration_since(at) < SLOW_DOWN_EVERY) {
+        if self.heard || self.slowed.is_some_and(|at| now.saturating_duration_since(at) < SLOW_DOWN_EVERY) {
             return;
         }
         self.slowed = Some(now);
@@ -155,6 +178,25 @@ mod tests {
         assert_eq!((next.rate, next.allows()), (Bitrate::kbps(12_500), true));
         assert_eq!(fresh().at_most(next.slowed_to()).rate, Bitrate::kbps(25_000), "that one went well");
         assert_eq!(fresh().at_most(Some(Bitrate::kbps(1))).rate, Bitrate::kbps(5_000));
+    }
+
+    #[test]
+    fn what_the_line_carries_is_the_rate() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(start, Bitrate::kbps(2_500));
+        let mut rate_for = |queue, carries: Option<u64>| {
+            let queue = Duration::from_millis(queue);
+            pacer.on_heard(&Heard { queue, carries: carries.map(Bitrate::kbps), lost: 3 });
+            pacer.rate.as_kbps()
+        };
+        assert_eq!(rate_for(2, None), 25_000);
+        assert_eq!(rate_for(20, Some(3_000)), 3_150);
+        assert_eq!(rate_for(100, Some(3_000)), 2_700);
+        assert_eq!(rate_for(0, Some(3_000)), 3_750);
+        assert_eq!(rate_for(0, Some(90_000)), 25_000);
+        pacer.on_loss(start);
+        assert_eq!((pacer.rate, pacer.slowed_to()), (Bitrate::kbps(25_000), None), "the line is known");
+        assert_eq!(pacer.percent(Bitrate::kbps(20_000)), 125);
     }
 
     #[test]

@@ -270,7 +270,9 @@ impl Player {
     /// Whether sender reports are due: once a second from the start of live.
     pub(crate) fn wants_reports(&self, now: Instant) -> bool {
         let replaying = self.video.as_ref().is_some_and(|video| matches!(video.phase, Phase::Replaying(_)));
-        !replaying
+        // Before that the viewer has nothing that a report could be about.
+        let begins = replaying && self.reported.is_none();
+        !begins
             && self.reported.is_none_or(|at| now.saturating_duration_since(at) >= Duration::from_millis(950))
     }
 
@@ -385,6 +387,11 @@ impl Player {
                 Rtcp::Fir { media } => {
                     for (media, number) in media {
                         self.on_keyframe_request(now, media, Some(number), stream, &ask, lane);
+                    }
+                }
+                Rtcp::TransportFeedback(feedback) => {
+                    if let Some(video) = &mut self.video {
+                        video.on_feedback(now, &feedback);
                     }
                 }
                 Rtcp::ReceiverReferenceTime { ssrc, ntp } => {

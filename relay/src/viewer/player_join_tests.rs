@@ -132,3 +132,48 @@ fn what_could_not_be_opened_begins_again() {
     assert_eq!(got.last().unwrap().ring, world.next[0] - 1);
     assert!(gap_free(&got));
 }
+
+#[test]
+fn packets_are_numbered_while_a_viewer_that_tells_of_them_joins() {
+    let mut world = World::new(true);
+    let mut track = track(VIDEO, VIDEO_PT, true);
+    track.transport_cc_ext = Some(5);
+    let layers = Layers::new(Codec::Vp8, None);
+    let playout = PlayoutDelay::new(Duration::ZERO, Duration::from_millis(500));
+    world.player.video = Some(Video::new(&track, [700, 800], playout, layers));
+    // 520 kB of past.
+    world.past(49, 50, 10);
+    world.start();
+    let numbers = |got: &[Got]| -> Vec<Option<u16>> {
+        let number = |got: &Got| {
+            let bytes = heliograph_media::rtp::extension(&got.sealed, 5)?;
+            Some(u16::from_be_bytes(bytes.try_into().unwrap()))
+        };
+        got.iter().filter(|got| got.ssrc == VIDEO).map(number).collect()
+    };
+    let first = world.got();
+    assert!(numbers(&first).into_iter().eq((0..first.len() as u16).map(Some)));
+    world.pass(Duration::from_millis(50));
+    let more = world.got();
+    // The window is full: only as much goes out as the stream has, and a fifth.
+    assert!((5..30).contains(&more.len()), "{}", more.len());
+    assert!(
+        more.iter().any(|got| got.ssrc == RTX && heliograph_media::rtp::extension(&got.sealed, 5).is_none())
+    );
+
+    // Everything came at once: the rest follows, in two rounds.
+    let mut sent = numbers(&first).len() + numbers(&more).len();
+    for _ in 0..2 {
+        let mut told = Vec::new();
+        let arrivals = vec![Some(Duration::from_secs(9)); sent];
+        rtcp::write_transport_feedback(&mut told, Ssrc(9), VIDEO, 0, WireSeq(0), &arrivals);
+        world.feedback(&told);
+        world.pass(Duration::from_millis(120));
+        sent += numbers(&world.got()).len();
+    }
+    assert!(matches!(world.player.video.as_ref().unwrap().phase, Phase::Live));
+    world.got();
+    world.past(1, 1000, 10);
+    world.turns();
+    assert_eq!(numbers(&world.got()), [None; 10], "a viewer that is there is not asked");
+}

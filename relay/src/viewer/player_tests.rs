@@ -74,6 +74,7 @@ fn track(ssrc: Ssrc, payload_type: u8, rtx: bool) -> NegotiatedTrack {
         nack: true,
         playout_delay_ext: Some(3),
         mid_ext: Some(4),
+        transport_cc_ext: None,
         ssrc,
         rtx_ssrc: rtx.then_some(RTX),
     }

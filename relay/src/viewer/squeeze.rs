@@ -19,29 +19,34 @@ pub(crate) struct Squeeze {
     /// From here on timestamps are what they are: the place on the timeline where the replay is expected to meet
     /// the present.
     edge: u64,
-    /// How many times faster than the pictures were taken they are sent in between; 1 changes nothing.
-    times: u32,
+    /// How much faster than the pictures were taken they are sent in between, in percent; 100 changes nothing.
+    percent: u32,
 }
 
 impl Squeeze {
     /// Timestamps as they are.
-    pub(crate) const NONE: Self = Self { head: 0, edge: 0, times: 1 };
+    pub(crate) const NONE: Self = Self { head: 0, edge: 0, percent: 100 };
     /// Pictures must keep timestamps of their own, also at a hundred a second: 900 ticks by this.
     const MOST: u32 = 100;
 
-    /// For a replay from the timestamp `from` up to the present: at once as far as `head`, then at `times` the
-    /// speed of the stream. `present`: the newest timestamp there is, or the last one that was sent, if that is
+    /// For a replay from the timestamp `from` up to the present: at once as far as `head`, then at `percent` of the
+    /// stream's own speed. `present`: the newest timestamp there is, or the last one that was sent, if that is
     /// later; the replay's first one follows it.
-    pub(crate) fn new(from: u64, head: u64, present: u64, times: u32) -> Self {
-        let times = times.clamp(1, Self::MOST);
-        if times == 1 {
+    pub(crate) fn new(from: u64, head: u64, present: u64, percent: u32) -> Self {
+        let percent = percent.min(100 * Self::MOST);
+        if percent <= 100 {
             return Self::NONE;
         }
         let head = head.clamp(from, present.max(from));
         let begun = present + (head - from) / u64::from(Self::MOST) + 1;
         // While the past is being sent the present moves on.
-        let edge = begun + (begun - head).div_ceil(u64::from(times - 1));
-        Self { head, edge, times }
+        let edge = begun + (100 * (begun - head)).div_ceil(u64::from(percent - 100));
+        Self { head, edge, percent }
+    }
+
+    /// The speed that it is for.
+    pub(crate) const fn percent(self) -> u32 {
+        self.percent
     }
 
     /// What a packet with this timestamp says.
@@ -49,7 +54,7 @@ impl Squeeze {
         if timestamp >= self.edge {
             return timestamp;
         }
-        let paced = self.edge - (self.edge - timestamp.max(self.head)) / u64::from(self.times);
+        let paced = self.edge - (self.edge - timestamp.max(self.head)) * 100 / u64::from(self.percent);
         paced - self.head.saturating_sub(timestamp) / u64::from(Self::MOST)
     }
 }
@@ -63,7 +68,7 @@ mod tests {
     #[test]
     fn two_seconds_begin_now_and_end_as_they_are() {
         // A fifth of a second goes out at once, 1.8 s at ten times the speed take 200 ms.
-        let squeeze = Squeeze::new(1_000_000, 1_018_000, 1_180_000, 10);
+        let squeeze = Squeeze::new(1_000_000, 1_018_000, 1_180_000, 1_000);
         for (timestamp, expected) in [
             (1_000_000, 1_180_002),
             (1_003_000, 1_180_032),
@@ -78,21 +83,32 @@ mod tests {
 
     #[test]
     fn what_is_not_faster_changes_nothing() {
-        for squeeze in [Squeeze::NONE, Squeeze::new(50, 60, 90_000, 1), Squeeze::new(50, 50, 60, 0)] {
+        for squeeze in [Squeeze::NONE, Squeeze::new(50, 60, 90_000, 100), Squeeze::new(50, 50, 60, 0)] {
             for timestamp in [0, 50, 60, 3_050, u64::MAX] {
                 assert_eq!(squeeze.apply(timestamp), timestamp, "{squeeze:?}");
             }
         }
     }
 
+    #[test]
+    fn a_line_that_is_hardly_faster_than_the_stream() {
+        // One second at a fifth more than the stream's speed meets the present after five.
+        let squeeze = Squeeze::new(1_000_000, 1_000_000, 1_089_999, 120);
+        for (timestamp, expected) in
+            [(1_000_000, 1_090_000), (1_054_000, 1_135_000), (1_540_000, 1_540_000), (1_600_000, 1_600_000)]
+        {
+            assert_eq!(squeeze.apply(timestamp), expected, "{timestamp}");
+        }
+    }
+
     proptest! {
         #[test]
         fn pictures_stay_in_order_and_apart_and_follow_what_was_sent(
-            from in 0_u64..1 << 40, age in 0_u64..2_000_000, at_once in 0_u64..3_000_000, times in 2_u32..1000,
+            from in 0_u64..1 << 40, age in 0_u64..2_000_000, at_once in 0_u64..3_000_000, percent in 101_u32..100_000,
             step in 900_u64..9000,
         ) {
             let present = from + age;
-            let squeeze = Squeeze::new(from, from + at_once, present, times);
+            let squeeze = Squeeze::new(from, from + at_once, present, percent);
             let mut last = present;
             for timestamp in (0..age / step + 200).map(|picture| from + picture * step) {
                 let moved = squeeze.apply(timestamp);

@@ -12,11 +12,12 @@ use heliograph_media::{
 use super::{
     cursor::{Cursor, OutSeq, Passage},
     extensions::Extensions,
+    line::Number,
 };
 use crate::{Packet, PlayoutDelay, Track, worker::outbox::Lane};
 
-/// Longest header: fixed part, extension header, playout delay and a media id.
-const MAX_HEADER: usize = 12 + MAX_EXTENSION;
+/// Longest header: fixed part, extension header, playout delay and a media id; a number for the line.
+const MAX_HEADER: usize = 12 + MAX_EXTENSION + 4;
 const MAX_EXTENSION: usize = 20;
 /// Longest datagram. Anything that came in over an Ethernet-sized hop fits.
 const MAX_DATAGRAM: usize = 2000;
@@ -94,6 +95,19 @@ impl Header {
         bytes[8..12].copy_from_slice(&ssrc.0.to_be_bytes());
         bytes[12..12 + extension.len()].copy_from_slice(extension);
         Self { bytes, len: 12 + extension.len() }
+    }
+
+    /// Adds one more element to the extension.
+    fn number(&mut self, number: Number) {
+        const PROFILE: [u8; 4] = [0xbe, 0xde, 0, 0];
+        if self.len == 12 {
+            self.bytes[0] |= 0x10;
+            self.bytes[12..16].copy_from_slice(&PROFILE);
+            self.len = 16;
+        }
+        self.bytes[15] += 1;
+        self.bytes[self.len..self.len + 4].copy_from_slice(&number);
+        self.len += 4;
     }
 
     fn bytes(&self) -> &[u8] {
@@ -196,13 +210,25 @@ impl TrackSender {
 
     /// Sends the next packet and moves the cursor behind it.
     pub(crate) fn send(&mut self, packet: &Packet, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
+        self.send_numbered(packet, None, sealer, lane)
+    }
+
+    /// The same with a number for the line. Only for viewers that get packets again as RTX: under its own number a packet
+    /// must not go out with another one of those.
+    pub(crate) fn send_numbered(
+        &mut self,
+        packet: &Packet,
+        number: Option<Number>,
+        sealer: &RtpSealer,
+        lane: &mut Lane<'_>,
+    ) -> Put {
         let out = self.cursor.peek(packet.seq);
         if self.extensions.is_pending() && (packet.frame_start || self.whole_frames) {
             self.extensions.advance(out);
         }
         let passage = self.cursor.passage_of(out);
         let (timestamp, pictures) = (passage.timestamp(packet.timestamp), passage.pictures);
-        let put = self.put(packet, out, timestamp, pictures, sealer, lane);
+        let put = self.put(packet, out, timestamp, pictures, number, sealer, lane);
         if put != Put::Full {
             self.cursor.take(packet.seq);
         }
@@ -233,15 +259,17 @@ impl TrackSender {
         lane: &mut Lane<'_>,
     ) -> Put {
         let passage = self.cursor.passage_of(out);
-        self.put(packet, out, passage.timestamp(packet.timestamp), passage.pictures, sealer, lane)
+        self.put(packet, out, passage.timestamp(packet.timestamp), passage.pictures, None, sealer, lane)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what a packet is made of")]
     fn put(
         &self,
         packet: &Packet,
         out: OutSeq,
         timestamp: u64,
         pictures: PictureShift,
+        number: Option<Number>,
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
@@ -249,7 +277,10 @@ impl TrackSender {
             lane.counters.resend_gone += 1;
             return Put::Never;
         };
-        let header = Header::new(self.payload_type, self.ssrc, out, packet, timestamp, extension);
+        let mut header = Header::new(self.payload_type, self.ssrc, out, packet, timestamp, extension);
+        if let Some(number) = number {
+            header.number(number);
+        }
         if pictures.is_none() {
             return seal(&header, out, [&[], &packet.payload], sealer, lane);
         }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use heliograph_edge::{sdp::NegotiatedTrack, srtp::RtpSealer};
-use heliograph_media::{Bitrate, ClockRate, SeqNo};
+use heliograph_media::{Bitrate, ClockRate, SeqNo, rtcp::TransportFeedback};
 
 use super::{
     cursor::{OutSeq, Passage},
     keyframe::Requests,
     layers::Layers,
+    line::Line,
     pace::{self, Pacer},
     player::{StreamView, TURN_PACKETS, Turn},
     resend::{COPY_AFTER, Resends},
@@ -30,6 +31,12 @@ const MOST_PARAMETERS: u8 = 4;
 const MOST_BEGINNINGS: usize = 16;
 /// A request for a keyframe that comes sooner after the beginning of a replay means that its beginning got lost.
 const BEGINNING_LOST_WITHIN: Duration = Duration::from_millis(500);
+/// A viewer that tells when packets came gets a keyframe and so many bytes of what follows before its first word: more than
+/// the queue of most lines is known to take only then.
+const PICTURES_AFTER: u64 = 16 << 10;
+const MOST_UNHEARD: u64 = 192 << 10;
+/// As slow as timestamps expect a replay to be, in percent of the stream's speed.
+const SLOWEST_PERCENT: u32 = 102;
 /// For so long after it has caught up, a viewer gets whatever it asks for twice: nothing can be shown without it.
 pub(super) const EAGER: Duration = Duration::from_millis(500);
 /// Without a picture for this long, a stream stands still.
@@ -68,6 +75,10 @@ pub(super) struct Video {
     began: Option<Instant>,
     /// How fast the last replay could be, if it began too fast.
     slowed_to: Option<Bitrate>,
+    /// Of the header extension under which the viewer tells when packets came.
+    transport_cc_ext: Option<u8>,
+    /// What it tells, while that is of use.
+    line: Option<Box<Line>>,
 }
 
 impl Video {
@@ -90,6 +101,8 @@ impl Video {
             parameters: 0,
             began: None,
             slowed_to: None,
+            transport_cc_ext: track.transport_cc_ext,
+            line: None,
         }
     }
 
@@ -107,7 +120,18 @@ impl Video {
             }
             return false;
         };
-        let pacer = Pacer::new(now, ring.bitrate(now)).at_most(self.slowed_to);
+        let mut pacer = Pacer::new(now, ring.bitrate(now)).at_most(self.slowed_to);
+        if let Some(id) = self.transport_cc_ext {
+            let line = self.line.get_or_insert_with(|| Box::new(Line::new(now, id)));
+            let timestamp = ring.get(keyframe).map(|packet| packet.timestamp);
+            let picture =
+                ring.packets_from(keyframe).take_while(|packet| Some(packet.timestamp) == timestamp);
+            let bytes: u64 = picture.map(|packet| packet.payload.len() as u64).sum();
+            let window = (bytes + PICTURES_AFTER).clamp(pace::AT_ONCE, MOST_UNHEARD);
+            line.open(now, window, Bitrate::bps(ring.bitrate(now).as_bps() * 6 / 5));
+            // What the line is known to carry holds for another replay, too.
+            line.last().filter(|_| line.is_narrow()).inspect(|heard| pacer.on_heard(heard));
+        }
         let passage = self.layers.passage(now, self.sender.cursor().passage(), stream);
         let squeeze = squeeze(&self.sender, &passage, &pacer, now, ring, keyframe, pace::AT_ONCE);
         self.sender.go(keyframe, Passage { squeeze, ..passage });
@@ -117,6 +141,14 @@ impl Video {
         self.began = Some(now);
         self.phase = Phase::Replaying(pacer);
         true
+    }
+
+    /// The viewer tells when packets came.
+    pub(super) fn on_feedback(&mut self, now: Instant, feedback: &TransportFeedback) {
+        let Some(heard) = self.line.as_mut().and_then(|line| line.on_feedback(now, feedback)) else { return };
+        if let Phase::Replaying(pacer) = &mut self.phase {
+            pacer.on_heard(&heard);
+        }
     }
 
     /// The viewer asks for a keyframe although one is on its way: it threw away what came before the parameter sets.
@@ -207,11 +239,20 @@ impl Video {
                     jumped = true;
                     break;
                 }
-                if !pacer.allows() {
+                let percent = pacer.percent(ring.bitrate(now)).max(SLOWEST_PERCENT);
+                if boundary && self.sender.cursor().passage().squeeze.percent() > 2 * percent {
+                    // The line turned out to be narrower. Timestamps that ran ahead of what can come would teach the
+                    // receiver to wait.
+                    let passage = *self.sender.cursor().passage();
+                    let squeeze = squeeze(&self.sender, &passage, pacer, now, ring, packet.seq, 0);
+                    self.sender.go(packet.seq, Passage { squeeze, ..passage });
+                }
+                if !pacer.allows() || self.line.as_ref().is_some_and(|line| !line.has_room(now)) {
                     self.resends.earn(earned);
                     return;
                 }
-                match self.sender.send(packet, sealer, lane) {
+                let number = self.line.as_ref().map(|line| line.number());
+                match self.sender.send_numbered(packet, number, sealer, lane) {
                     Put::Full => {
                         self.resends.earn(earned);
                         return;
@@ -220,6 +261,9 @@ impl Video {
                     Put::Sent(bytes) => {
                         pacer.spend(bytes);
                         earned += 1;
+                        if let Some(line) = &mut self.line {
+                            line.sent(now, bytes);
+                        }
                     }
                 }
                 boundary_before = packet.marker;
@@ -240,6 +284,7 @@ impl Video {
         }
         self.resends.earn(earned);
         self.slowed_to = pacer.slowed_to();
+        self.line = None;
         self.phase = Phase::Live;
         self.settled.get_or_insert(now);
         self.requests.on_served(now);
@@ -334,5 +379,5 @@ fn squeeze(
     let moved = |packet: &Packet| packet.timestamp.saturating_add_signed(passage.shift);
     let present = (moved(newest) + since).max(sender.last_timestamp());
     let head = moved(head.unwrap_or(newest));
-    Squeeze::new(moved(from), head, present, pacer.times(ring.bitrate(now)))
+    Squeeze::new(moved(from), head, present, pacer.percent(ring.bitrate(now)).max(SLOWEST_PERCENT))
 }

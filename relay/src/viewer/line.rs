@@ -1,0 +1,441 @@
+//! What the arrival times of packets tell of the line to one viewer: how much it carries, and how much waits in it.
+//!
+//! Packets get a number of their own (draft-holmer-rmcat-transport-wide-cc-extensions-01), and the viewer tells every 50 to
+//! 250 ms when each of them came. Clocks differ, so a packet's way counts against the quickest one's: what is more is a
+//! queue. While packets queue, the line is never idle, and what arrives then is what it carries.
+//!
+//! Until the first word, and as long as nothing queues, the past goes out in a window that grows as TCP's does in slow
+//! start; after that the window is what the line carries in a round trip and a short queue. (libwebrtc's form of the
+//! extension with feedback on request would tell sooner; Chromium 156 does not take it.)
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use heliograph_media::{Bitrate, rtcp::TransportFeedback};
+
+/// Packets remembered: what goes out at once, and what a fast replay sends until feedback about it is back.
+const REMEMBERED: usize = 512;
+/// A packet that took longer than the quickest one by this has waited for the one before it.
+const WAITED: Duration = Duration::from_millis(3);
+/// What a line carries is counted over so much time in which it was busy, and half of what is older.
+const WINDOW_MICROS: u64 = 150_000;
+/// Less says nothing.
+const LEAST_MICROS: u64 = 8_000;
+/// What each packet is longer by on the line: headers of IPv4, UDP and SRTP's tag are not ours to count exactly.
+const HEADERS: u64 = 28;
+/// For so long the first word is waited for; after that the viewer tells nothing.
+const UNHEARD: Duration = Duration::from_millis(400);
+/// A queue that is none.
+pub(crate) const EMPTY: Duration = Duration::from_millis(15);
+/// A queue that may be there, so that the line is never idle.
+const QUEUE: Duration = Duration::from_millis(60);
+/// Bytes that may be on their way at least.
+const LEAST_WINDOW: u64 = 12_000;
+/// And at most: what is remembered has to suffice.
+const MOST_WINDOW: u64 = 512 << 10;
+/// Quarter milliseconds.
+const TICK_MICROS: i64 = 250;
+/// Of the reference time.
+const REFERENCE_MICROS: i64 = 64_000;
+
+/// The element of a packet's header extension that numbers it, one word.
+pub(crate) type Number = [u8; 4];
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// Microseconds after the beginning.
+    at: u32,
+    bytes: u16,
+    told: bool,
+}
+
+/// What feedback says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// How long the newest packet waited in the line.
+    pub(crate) queue: Duration,
+    /// What the line carries, as far as it was busy.
+    pub(crate) carries: Option<Bitrate>,
+    /// Packets that are said to be missing, and were not before.
+    pub(crate) lost: u32,
+}
+
+/// One viewer's line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Of the header extension.
+    id: u8,
+    begun: Instant,
+    next: u16,
+    sent: VecDeque<Sent>,
+    /// Of the quickest packet, from our clock to the viewer's, microseconds.
+    quickest: Option<i64>,
+    /// The viewer's clock began with this, and with how much of it passed since: the wire has 24 bits.
+    reference: Option<(u32, i64)>,
+    /// When the newest packet came, on the viewer's clock.
+    newest: Option<(u16, i64)>,
+    /// While the line was busy.
+    busy_bytes: u64,
+    busy_micros: u64,
+    /// Bytes after the newest packet that was told of.
+    in_flight: u64,
+    /// As many of them as there may be.
+    window: u64,
+    /// Something waited lately.
+    narrow: bool,
+    /// When the viewer last told of anything, or the window was opened.
+    heard: Instant,
+    /// The stream's rate, and a little more.
+    stream: Bitrate,
+    /// The shortest time until a packet was told of.
+    told_after: Option<Duration>,
+    last: Option<Heard>,
+}
+
+impl Line {
+    pub(crate) fn new(now: Instant, id: u8) -> Self {
+        Self {
+            id,
+            begun: now,
+            next: 0,
+            sent: VecDeque::new(),
+            quickest: None,
+            reference: None,
+            newest: None,
+            busy_bytes: 0,
+            busy_micros: 0,
+            in_flight: 0,
+            window: 0,
+            narrow: false,
+            heard: now,
+            stream: Bitrate::bps(0),
+            told_after: None,
+            last: None,
+        }
+    }
+
+    /// Before the next word of the viewer so many bytes may be on their way, and more at the rate of `stream`: a line that
+    /// does not carry that is not worth a thought.
+    pub(crate) fn open(&mut self, now: Instant, bytes: u64, stream: Bitrate) {
+        if self.newest.is_none() {
+            // What went out before has not been heard of: the viewer may not have been able to open it.
+            self.in_flight = 0;
+        }
+        if self.narrow {
+            return;
+        }
+        self.window = self.window.max(bytes);
+        (self.stream, self.heard) = (stream, now);
+    }
+
+    /// Whether something waited lately, so that the window is what the line carries.
+    pub(crate) const fn is_narrow(&self) -> bool {
+        self.narrow
+    }
+
+    /// The viewer's last word.
+    pub(crate) const fn last(&self) -> Option<Heard> {
+        self.last
+    }
+
+    /// Whether another packet may go out, as far as the line is concerned.
+    pub(crate) fn has_room(&self, now: Instant) -> bool {
+        self.in_flight < self.window + self.unasked_for(now)
+            || (self.newest.is_none() && now.saturating_duration_since(self.begun) >= UNHEARD)
+    }
+
+    /// The number of the next packet, which [`Line::sent`] tells of when it is out.
+    pub(crate) const fn number(&self) -> Number {
+        let [high, low] = self.next.to_be_bytes();
+        [self.id << 4 | 1, high, low, 0]
+    }
+
+    /// What goes out beyond the window while nothing is known to wait.
+    fn unasked_for(&self, now: Instant) -> u64 {
+        if self.narrow { 0 } else { self.stream.bytes_in(now.saturating_duration_since(self.heard)) }
+    }
+
+    /// The packet with the next number went out, with so many bytes.
+    pub(crate) fn sent(&mut self, now: Instant, bytes: usize) {
+        if self.sent.len() == REMEMBERED {
+            self.sent.pop_front();
+        }
+        self.in_flight += bytes as u64;
+        let at = u32::try_from(now.saturating_duration_since(self.begun).as_micros()).unwrap_or(u32::MAX);
+        self.sent.push_back(Sent { at, bytes: bytes.min(usize::from(u16::MAX)) as u16, told: false });
+        self.next = self.next.wrapping_add(1);
+    }
+
+    /// The viewer tells of some packets. `None`: of none that is new.
+    pub(crate) fn on_feedback(&mut self, now: Instant, feedback: &TransportFeedback) -> Option<Heard> {
+        let reference = self.unwrap_reference(feedback.reference);
+        let mut lost = 0;
+        let (mut queue, mut sent_at) = (None, 0);
+        let mut micros_before = self.newest.map(|(_, at)| at);
+        for (place, arrival) in (0_u16..).zip(&feedback.arrivals) {
+            let number = feedback.first.0.wrapping_add(place);
+            let Some(sent) = self.entry(number).filter(|sent| !sent.told) else { continue };
+            sent.told = true;
+            let (at, bytes) = (i64::from(sent.at), u64::from(sent.bytes));
+            let Some(arrival) = arrival else {
+                lost += 1;
+                continue;
+            };
+            let arrival = reference + i64::from(*arrival) * TICK_MICROS;
+            let way = arrival - at;
+            let quickest = self.quickest.map_or(way, |quickest| quickest.min(way));
+            self.quickest = Some(quickest);
+            let waited = Duration::from_micros((way - quickest).unsigned_abs());
+            queue = Some(waited);
+            if let Some(before) = micros_before
+                && waited >= WAITED
+            {
+                self.busy_micros += u64::try_from(arrival - before).unwrap_or(0);
+                self.busy_bytes += bytes + HEADERS;
+            }
+            micros_before = Some(micros_before.map_or(arrival, |before| before.max(arrival)));
+            sent_at = at;
+            if self.newest.is_none_or(|(newest, _)| number.wrapping_sub(newest) < 1 << 15) {
+                self.newest = Some((number, arrival));
+            }
+        }
+        let queue = queue?;
+        let after = now.saturating_duration_since(self.begun + Duration::from_micros(sent_at.unsigned_abs()));
+        let told_after = self.told_after.map_or(after, |shortest| shortest.min(after));
+        self.told_after = Some(told_after);
+        let in_flight = self.in_flight;
+        self.in_flight = self.after_newest();
+        let carries = self.carries();
+        match carries.filter(|_| queue >= EMPTY) {
+            // Nothing waits: twice as much again as has come, so that it is three times as much each time.
+            None => {
+                self.window += self.unasked_for(now) + 2 * in_flight.saturating_sub(self.in_flight);
+                self.window = self.window.min(MOST_WINDOW);
+                self.narrow = false;
+            }
+            Some(carries) => {
+                self.window = carries.bytes_in(told_after + QUEUE).max(LEAST_WINDOW);
+                self.narrow = true;
+            }
+        }
+        self.heard = now;
+        let heard = Heard { queue, carries, lost };
+        self.last = Some(heard);
+        while self.busy_micros > WINDOW_MICROS {
+            self.busy_micros /= 2;
+            self.busy_bytes /= 2;
+        }
+        Some(heard)
+    }
+
+    fn carries(&self) -> Option<Bitrate> {
+        (self.busy_micros >= LEAST_MICROS)
+            .then(|| Bitrate::measured(self.busy_bytes, Duration::from_micros(self.busy_micros)))
+    }
+
+    fn after_newest(&self) -> u64 {
+        let behind = self.newest.map_or(0, |(number, _)| usize::from(self.next.wrapping_sub(number)));
+        let unheard = behind.saturating_sub(1).min(self.sent.len());
+        self.sent.range(self.sent.len() - unheard..).map(|sent| u64::from(sent.bytes)).sum()
+    }
+
+    fn entry(&mut self, number: u16) -> Option<&mut Sent> {
+        let behind = usize::from(self.next.wrapping_sub(number));
+        let place = self.sent.len().checked_sub(behind).filter(|_| behind > 0)?;
+        self.sent.get_mut(place)
+    }
+
+    /// Microseconds on the viewer's clock.
+    fn unwrap_reference(&mut self, wire: u32) -> i64 {
+        let (last, passed) = self.reference.unwrap_or((wire, 0));
+        // 24 bits with a sign.
+        let step = i64::from((wire.wrapping_sub(last) << 8).cast_signed() >> 8);
+        let passed = passed + step;
+        self.reference = Some((wire, passed));
+        passed * REFERENCE_MICROS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use heliograph_media::WireSeq;
+
+    use super::*;
+
+    const PACKET: usize = 1_200;
+    const WAY: Duration = Duration::from_millis(20);
+    const STREAM: Bitrate = Bitrate::kbps(3_000);
+
+    /// A line of some rate with a bounded queue, and a viewer that tells every 50 ms what came.
+    struct Sim {
+        line: Line,
+        start: Instant,
+        now: Instant,
+        rate: Bitrate,
+        /// When the queue is empty again.
+        free: Instant,
+        /// Numbers and arrivals not told yet.
+        came: Vec<(u16, Instant)>,
+        next: u16,
+        /// On their way back.
+        words: VecDeque<(Instant, TransportFeedback)>,
+        told: Instant,
+        longest_queue: Duration,
+        heard: Option<Heard>,
+        /// Of the viewer's clock.
+        reference: u32,
+    }
+
+    impl Sim {
+        fn new(rate: u64) -> Self {
+            let now = Instant::now();
+            let mut line = Line::new(now, 3);
+            line.open(now, 64 << 10, STREAM);
+            Self {
+                line,
+                start: now,
+                now,
+                rate: Bitrate::kbps(rate),
+                free: now,
+                came: Vec::new(),
+                next: 0,
+                words: VecDeque::new(),
+                told: now,
+                longest_queue: Duration::ZERO,
+                heard: None,
+                reference: 0x00ff_fff0,
+            }
+        }
+
+        fn send(&mut self) {
+            assert_eq!(self.line.number(), [0x31, self.next.to_be_bytes()[0], self.next.to_be_bytes()[1], 0]);
+            self.line.sent(self.now, PACKET);
+            self.free = self.free.max(self.now) + self.rate.time_for(PACKET as u64);
+            self.longest_queue = self.longest_queue.max(self.free - self.now);
+            self.came.push((self.next, self.free + WAY));
+            self.next = self.next.wrapping_add(1);
+        }
+
+        /// Two milliseconds.
+        fn step(&mut self) {
+            self.now += Duration::from_millis(2);
+            if self.now - self.told >= Duration::from_millis(50) {
+                self.told = self.now;
+                let here = self.came.iter().take_while(|(_, at)| *at <= self.now).count();
+                let came: Vec<_> = self.came.drain(..here).collect();
+                if let Some(&(first, at)) = came.first() {
+                    let words = ((at - self.start).as_micros() / 64_000) as u32;
+                    let begin = self.start + Duration::from_millis(64) * words;
+                    let arrivals =
+                        came.iter().map(|(_, at)| Some((*at - begin).as_micros() as i32 / 250)).collect();
+                    let reference = self.reference.wrapping_add(words) & 0x00ff_ffff;
+                    let feedback = TransportFeedback { first: WireSeq(first), reference, arrivals };
+                    self.words.push_back((self.now + WAY, feedback));
+                }
+            }
+            while self.words.front().is_some_and(|(at, _)| *at <= self.now) {
+                let (_, feedback) = self.words.pop_front().unwrap();
+                self.heard = self.line.on_feedback(self.now, &feedback).or(self.heard);
+            }
+        }
+
+        /// Sends so many packets as fast as the window permits, at most 25 Mbit/s; milliseconds.
+        fn replay(&mut self, packets: usize) -> u128 {
+            let begun = self.now;
+            let mut left = packets;
+            while left > 0 {
+                for _ in 0..5 {
+                    if left > 0 && self.line.has_room(self.now) {
+                        self.send();
+                        left -= 1;
+                    }
+                }
+                self.step();
+                assert!(self.now - begun < Duration::from_secs(60), "stands still");
+            }
+            (self.now - begun).as_millis()
+        }
+    }
+
+    #[test]
+    fn a_wide_line_is_not_waited_for() {
+        // A megabyte takes 320 ms at 25 Mbit/s, and the words of the viewer come in rounds of 90 ms.
+        let took = Sim::new(100_000).replay(833);
+        assert!((320..480).contains(&took), "{took} ms");
+    }
+
+    #[test]
+    fn a_narrow_line_is_known_soon_and_its_queue_stays_short() {
+        for rate in [1_000, 3_500, 6_000] {
+            let mut sim = Sim::new(rate);
+            let took = sim.replay(300);
+            let carries = sim.heard.unwrap().carries.unwrap();
+            // It counts the headers below ours, which this line has not got.
+            let expected = Bitrate::kbps(rate * (PACKET as u64 + HEADERS) / PACKET as u64);
+            let percent = carries.as_bps() * 100 / expected.as_bps();
+            assert!((98..=102).contains(&percent), "{carries:?} of {rate}");
+            let at_once = Bitrate::kbps(rate).time_for(64 << 10);
+            assert!(
+                sim.longest_queue < at_once + Duration::from_millis(200),
+                "{rate}: {:?}",
+                sim.longest_queue
+            );
+            let least = Bitrate::kbps(rate).time_for(300 * PACKET as u64).as_millis() - 150;
+            assert!((least..least + least / 3 + 200).contains(&took), "{rate}: {took} ms, not {least}");
+        }
+    }
+
+    #[test]
+    fn a_viewer_that_never_tells_gets_everything_after_a_while() {
+        let mut sim = Sim::new(100_000);
+        sim.told += Duration::from_secs(3_600);
+        let took = sim.replay(600);
+        assert!((400..700).contains(&took), "{took} ms");
+        assert!(sim.heard.is_none());
+    }
+
+    #[test]
+    fn losses_are_counted_once_and_nonsense_not_at_all() {
+        let mut sim = Sim::new(10_000);
+        for _ in 0..10 {
+            sim.send();
+        }
+        let tell = |first, arrivals: &[Option<i32>]| TransportFeedback {
+            first: WireSeq(first),
+            reference: 7,
+            arrivals: arrivals.to_vec(),
+        };
+        let now = sim.now + Duration::from_millis(70);
+        let some = tell(0, &[Some(0), None, Some(8), None, Some(16)]);
+        assert_eq!(sim.line.on_feedback(now, &some).unwrap().lost, 2);
+        assert_eq!(sim.line.in_flight, 5 * PACKET as u64);
+        assert_eq!(sim.line.on_feedback(now, &some), None, "again");
+        for first in [10, 11, 500, 40_000] {
+            assert_eq!(sim.line.on_feedback(now, &tell(first, &[Some(1); 9])), None, "never sent: {first}");
+        }
+        // Into the past, and all at once.
+        let back = sim.line.on_feedback(now, &tell(5, &[Some(-30_000), Some(i32::MAX), Some(i32::MIN)]));
+        assert!(back.is_some());
+    }
+
+    #[test]
+    fn another_replay_goes_on_with_what_is_known() {
+        let mut sim = Sim::new(3_500);
+        sim.replay(100);
+        let window = sim.line.window;
+        assert!(sim.line.is_narrow());
+        sim.line.open(sim.now, 64 << 10, STREAM);
+        assert_eq!(sim.line.window, window);
+        // One of which nothing was ever heard begins anew.
+        let mut unheard = Sim::new(3_500);
+        for _ in 0..60 {
+            unheard.send();
+        }
+        assert!(!unheard.line.has_room(unheard.now));
+        unheard.line.open(unheard.now, 64 << 10, STREAM);
+        assert!(unheard.line.has_room(unheard.now));
+    }
+}
