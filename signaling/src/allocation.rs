@@ -13,10 +13,9 @@ use tracing::{info, warn};
 
 use crate::{
     app::App,
-    body::read_text,
-    problem::Refusal,
     query::{Pairs, PortWish, port},
 };
+use heliograph_http::{Refusal, body::read_text};
 
 /// `POST /stream`
 pub(crate) async fn allocate(
@@ -27,7 +26,7 @@ pub(crate) async fn allocate(
     if app.settings.shutdown.begun() {
         return Err(Refusal::shutting_down().plain());
     }
-    let text = read_text(body, &app.settings).await.map_err(Refusal::plain)?;
+    let text = read_text(body, app.settings.body_limit).await.map_err(Refusal::plain)?;
     let mut request = match text.trim() {
         "" => StreamRequest::default(),
         // Without the brace, serde would also read a list as the fields in their order.
@@ -80,11 +79,10 @@ pub(crate) async fn release(State(app): State<Arc<App>>, Query(pairs): Pairs) ->
 
 /// Other methods.
 pub(crate) async fn wrong_method() -> Response {
-    let mut response = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "POST or DELETE")
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "POST or DELETE")
+        .header(header::ALLOW, "POST, DELETE")
         .plain()
-        .into_response();
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST, DELETE"));
-    response
+        .into_response()
 }
 
 fn malformed(detail: impl Into<String>) -> Refusal {

@@ -21,7 +21,8 @@ use axum::{
 use rand::RngExt as _;
 use thiserror::Error;
 
-use crate::{app::App, problem::Refusal};
+use crate::app::App;
+use heliograph_http::{Refusal, headers::bearer};
 
 /// The secret that opens `/stream` on the public listener. Never printed, compared in constant time.
 #[derive(Clone, PartialEq, Eq)]
@@ -168,11 +169,6 @@ pub(crate) async fn token_only(
 
 fn refused(detail: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "forbidden", detail)
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// The authority that the client addressed: the request target's (HTTP/2), else `Host`.

@@ -7,16 +7,13 @@ mod admission;
 mod allocation;
 mod app;
 mod backend;
-mod body;
 mod client;
 mod control;
-mod cors;
 mod directory;
 mod inbound;
 pub mod messages;
 mod playout;
 mod preview;
-mod problem;
 mod query;
 mod settings;
 mod shutdown;
@@ -35,6 +32,7 @@ use axum::{
     Router, middleware,
     routing::{get, post},
 };
+use heliograph_http::cors;
 use heliograph_relay::Relay;
 
 use app::App;

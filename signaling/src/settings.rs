@@ -81,6 +81,3 @@ impl Default for SignalingSettings {
         }
     }
 }
-
-/// Longest session description, request body and WebSocket message.
-pub(crate) const MAX_BODY: usize = 64 * 1024;

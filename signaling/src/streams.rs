@@ -23,8 +23,8 @@ use crate::{
     control::host_of,
     directory::Listing,
     messages::{IceServer, PageConfig},
-    problem::Refusal,
 };
+use heliograph_http::Refusal;
 
 /// How often counts are looked at again while nothing else changes.
 const COUNTS_INTERVAL: Duration = Duration::from_secs(5);

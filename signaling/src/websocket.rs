@@ -13,11 +13,10 @@ use crate::{
     admission::Refused,
     app::App,
     client::Client,
-    problem::Refusal,
     query::{Pairs, Target},
-    settings::MAX_BODY,
     socket,
 };
+use heliograph_http::{Refusal, body::MAX_BODY};
 
 /// Read and write buffers of a socket. The library's default of 128 KiB each would be most of a viewer's memory. Longer
 /// messages, of which there is one of some kilobytes, are read and written in pieces.
@@ -35,7 +34,7 @@ pub(crate) async fn open(
     if app.settings.shutdown.begun() {
         return Err(Refusal::shutting_down().plain());
     }
-    let target = Target::asked(&app, &pairs).ok_or_else(Refusal::unknown_stream)?;
+    let target = Target::asked(&app, &pairs).ok_or_else(unknown_stream)?;
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return Ok(rejection.into_response()),
@@ -52,6 +51,11 @@ pub(crate) async fn open(
         .max_message_size(MAX_BODY)
         .max_frame_size(MAX_BODY)
         .on_upgrade(move |socket| tracked.track(socket::run(app, socket, client, target, admitted))))
+}
+
+/// 404 for a stream that nobody knows: the old wording, in plain text.
+fn unknown_stream() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "unknown_stream", "unknown stream").plain()
 }
 
 fn too_many(refused: Refused) -> Refusal {

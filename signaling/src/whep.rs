@@ -20,27 +20,25 @@ use tracing::warn;
 
 use crate::{
     app::App,
-    body::read_text,
     client::Client,
-    cors,
     inbound::{self, Inbound},
     messages::{PlayoutRange, ServerMessage},
     playout,
-    problem::Refusal,
     query::{Pairs, stream_by_port},
     whep_sessions::{Condition, Patched, SessionId},
 };
+use heliograph_http::{
+    Refusal,
+    body::read_text,
+    cors,
+    headers::{ACCEPT_PATCH, ACCEPT_POST, FRAGMENT, SDP, accepts_sdp, ascii, is_type, with},
+};
 
-const SDP: &str = "application/sdp";
-const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const ENDPOINT_METHODS: &str = "POST, OPTIONS";
 const JSON: &str = "application/json";
 const RESOURCE_METHODS: &str = "PATCH, DELETE, OPTIONS";
 /// Time for the relay to make an answer.
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
-
-pub(crate) const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
-pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// The playout delay in force, in milliseconds.
 const PLAYOUT_DELAY: HeaderName = HeaderName::from_static("playout-delay");
@@ -53,7 +51,7 @@ where
 {
     post(join)
         .merge(options(async || with(cors::options(ENDPOINT_METHODS), ACCEPT_POST, SDP)))
-        .fallback(async || wrong_method(ENDPOINT_METHODS))
+        .fallback(async || Refusal::wrong_method(ENDPOINT_METHODS))
 }
 
 /// The address of a session.
@@ -61,14 +59,14 @@ pub(crate) fn resource() -> MethodRouter<Arc<App>> {
     patch(trickle)
         .delete(leave)
         .options(async || with(cors::options(RESOURCE_METHODS), ACCEPT_PATCH, FRAGMENT))
-        .fallback(async || wrong_method(RESOURCE_METHODS))
+        .fallback(async || Refusal::wrong_method(RESOURCE_METHODS))
 }
 
 /// Where a viewer says what has no place in WHEP, where the session's own address takes no `POST`.
 pub(crate) fn messages() -> MethodRouter<Arc<App>> {
     post(say)
         .merge(options(async || with(cors::options(ENDPOINT_METHODS), ACCEPT_POST, JSON)))
-        .fallback(async || wrong_method(ENDPOINT_METHODS))
+        .fallback(async || Refusal::wrong_method(ENDPOINT_METHODS))
 }
 
 /// `POST /whep/{channel}`
@@ -114,18 +112,14 @@ async fn join(
         return Err(Refusal::shutting_down());
     }
     if !is_type(headers, SDP) {
-        return Err(wrong_type(SDP, ACCEPT_POST));
+        return Err(Refusal::wrong_type(SDP, ACCEPT_POST));
     }
     if !accepts_sdp(headers) {
-        return Err(Refusal::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "not_acceptable",
-            "the answer is application/sdp",
-        ));
+        return Err(Refusal::not_acceptable());
     }
     let playout =
         playout::asked(pairs).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", why))?;
-    let offer = read_text(body, &app.settings).await?;
+    let offer = read_text(body, app.settings.body_limit).await?;
     let request = WatchRequest { local_ip: client.local, remote: client.ip, transport: "whep" };
     let joined = timeout(JOIN_LIMIT, app.backend.watch_answer(stream, request, &offer)).await;
     let joined = joined.unwrap_or_else(|_| Err(WatchError::Internal("no answer in time".to_owned())));
@@ -162,8 +156,8 @@ async fn trickle(
         Some(Ok("*")) => Condition::Any,
         Some(tags) => Condition::Tags(tags.unwrap_or_default().to_owned()),
     };
-    let fragment = read_text(body, &app.settings).await?;
-    match app.whep.patch(id, condition, fragment).await.ok_or_else(no_session)?? {
+    let fragment = read_text(body, app.settings.body_limit).await?;
+    match app.whep.patch(id, condition, fragment).await.ok_or_else(Refusal::no_session)?? {
         Patched::Trickled => Ok(StatusCode::NO_CONTENT.into_response()),
         Patched::Restarted { fragment, tag } => {
             let mut response = (StatusCode::OK, fragment).into_response();
@@ -183,15 +177,15 @@ async fn say(
 ) -> Result<Response, Refusal> {
     let id = addressed(&id, &headers, JSON, ACCEPT_POST)?;
     let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad_message", why);
-    let message = read_text(body, &app.settings).await?;
+    let message = read_text(body, app.settings.body_limit).await?;
     match inbound::parse(message.as_bytes()).map_err(bad)? {
         Inbound::Clock(client_us) => {
-            let stream = app.whep.say(id, None).await.ok_or_else(no_session)??;
+            let stream = app.whep.say(id, None).await.ok_or_else(Refusal::no_session)??;
             let answer = ServerMessage::Clock(app.clock(client_us, Some(stream)));
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
         }
         Inbound::Delay(delay) => {
-            app.whep.say(id, Some(delay)).await.ok_or_else(no_session)??;
+            app.whep.say(id, Some(delay)).await.ok_or_else(Refusal::no_session)??;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
         _ => Err(bad("a WHEP session is asked for the clock or told a delay, nothing else".to_owned())),
@@ -205,71 +199,20 @@ fn addressed(
     wanted: &'static str,
     accept: HeaderName,
 ) -> Result<SessionId, Refusal> {
-    let id = SessionId::parse(id).ok_or_else(no_session)?;
-    if is_type(headers, wanted) { Ok(id) } else { Err(wrong_type(wanted, accept)) }
+    let id = SessionId::parse(id).ok_or_else(Refusal::no_session)?;
+    if is_type(headers, wanted) { Ok(id) } else { Err(Refusal::wrong_type(wanted, accept)) }
 }
 
 /// `DELETE`
 async fn leave(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    let id = SessionId::parse(&id).ok_or_else(no_session)?;
-    app.whep.end(id).await.ok_or_else(no_session)?;
+    let id = SessionId::parse(&id).ok_or_else(Refusal::no_session)?;
+    app.whep.end(id).await.ok_or_else(Refusal::no_session)?;
     Ok(StatusCode::OK)
-}
-
-fn with(mut response: Response, name: HeaderName, value: &'static str) -> Response {
-    response.headers_mut().insert(name, HeaderValue::from_static(value));
-    response
-}
-
-/// For text that this file made of letters, digits, quotes and slashes.
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("visible ASCII")
-}
-
-fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
-}
-
-/// No `Accept` at all accepts everything.
-fn accepts_sdp(headers: &HeaderMap) -> bool {
-    let mut ranges = headers
-        .get_all(header::ACCEPT)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .peekable();
-    ranges.peek().is_none()
-        || ranges.any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let refused = parts.any(|part| {
-                part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
-            });
-            matches!(kind.as_str(), "*/*" | "application/*" | SDP) && !refused
-        })
-}
-
-fn wrong_method(methods: &'static str) -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", format!("allowed here: {methods}"))
-        .header(header::ALLOW, methods)
-}
-
-fn wrong_type(wanted: &'static str, accept: HeaderName) -> Refusal {
-    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", format!("the body must be {wanted}"))
-        .header(accept, wanted)
 }
 
 fn not_live() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "unknown_stream", "nothing is on the air there")
         .header(header::RETRY_AFTER, "2")
-}
-
-fn no_session() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "no_session", "there is no such session, or it has ended")
 }
 
 /// What the relay's refusal is in HTTP.
@@ -297,49 +240,7 @@ pub(crate) fn refusal(error: &WatchError) -> Refusal {
         WatchError::WrongState => Refusal::new(StatusCode::CONFLICT, "wrong_state", error.to_string()),
         error => {
             warn!(%error, "WHEP viewer could not join");
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server made a mistake")
+            Refusal::internal()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn accept_headers() {
-        for (accept, wanted) in [
-            (&[][..], true),
-            (&["application/sdp"], true),
-            (&["Application/SDP;charset=utf-8"], true),
-            (&["text/html, */*;q=0.1"], true),
-            (&["application/*"], true),
-            (&["text/html", "application/sdp"], true),
-            (&["text/html"], false),
-            (&["application/sdp;q=0"], false),
-            (&["application/json, text/plain"], false),
-        ] {
-            let mut headers = HeaderMap::new();
-            for value in accept {
-                headers.append(header::ACCEPT, value.parse().unwrap());
-            }
-            assert_eq!(accepts_sdp(&headers), wanted, "{accept:?}");
-        }
-    }
-
-    #[test]
-    fn content_types() {
-        for (given, wanted) in [
-            ("application/sdp", true),
-            ("APPLICATION/SDP; charset=utf-8", true),
-            ("application/sdpx", false),
-            ("text/plain", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, given.parse().unwrap());
-            assert_eq!(is_type(&headers, SDP), wanted, "{given}");
-        }
-        assert!(!is_type(&HeaderMap::new(), SDP));
     }
 }

@@ -15,7 +15,8 @@ use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, info, info_span};
 
-use crate::{backend::Viewer, client::Client, inbound::Budget, problem::Refusal, whep};
+use crate::{backend::Viewer, client::Client, inbound::Budget, whep};
+use heliograph_http::Refusal;
 
 /// Requests that wait for one session. More of them wait in their own connections.
 const QUEUE: usize = 2;
@@ -197,18 +198,10 @@ impl Session {
             fragment.ufrag.filter(|name| Some(name) != self.ufrag.as_ref() && fragment.pwd.is_some());
         match condition {
             Condition::None if new_name.is_some() => {
-                return Err(Refusal::new(
-                    StatusCode::PRECONDITION_REQUIRED,
-                    "if_match_required",
-                    "to restart ICE, If-Match must be * or name the ICE session (its ETag)",
-                ));
+                return Err(Refusal::if_match_required());
             }
             Condition::Tags(tags) if !tags.split(',').any(|tag| tag.trim() == self.tag) => {
-                return Err(Refusal::new(
-                    StatusCode::PRECONDITION_FAILED,
-                    "other_ice_session",
-                    "ICE has been restarted since, or was never in that session",
-                ));
+                return Err(Refusal::other_ice_session());
             }
             Condition::None | Condition::Any | Condition::Tags(_) => {}
         }

@@ -20,12 +20,12 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::stream;
+use heliograph_http::Refusal;
 use serde::de::DeserializeOwned;
 
 use crate::{
     App, NotLetIn, RemoteAddress, desk, guard,
     messages::{Mute, NewTitle, SignIn},
-    problem::Refusal,
     sessions::HeldKey,
 };
 
@@ -73,8 +73,9 @@ async fn own_page_only(request: Request, next: Next) -> Response {
 fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
     guard::json(headers)?;
     // The error of the parser may quote the body, which may be a key.
-    serde_json::from_slice(body)
-        .map_err(|_| Refusal(StatusCode::BAD_REQUEST, "bad_body", "the body is not what is expected here"))
+    serde_json::from_slice(body).map_err(|_| {
+        Refusal::new(StatusCode::BAD_REQUEST, "bad_body", "the body is not what is expected here")
+    })
 }
 
 fn done() -> Response {
@@ -100,16 +101,18 @@ async fn sign_in(
             Ok(with_cookie(guard::cookie(&token, app.settings.tls)))
         }
         Err(NotLetIn::WrongKey) => {
-            Err(Refusal(StatusCode::UNAUTHORIZED, "wrong_key", "no channel has this key"))
+            Err(Refusal::new(StatusCode::UNAUTHORIZED, "wrong_key", "no channel has this key"))
         }
-        Err(NotLetIn::TooMany) => Err(Refusal(
+        Err(NotLetIn::TooMany) => Err(Refusal::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too_many_tries",
             "too many tries from your address at once",
         )),
-        Err(NotLetIn::NoVerdict) => {
-            Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "no_verdict", "the key cannot be checked right now"))
-        }
+        Err(NotLetIn::NoVerdict) => Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no_verdict",
+            "the key cannot be checked right now",
+        )),
     }
 }
 
@@ -144,7 +147,7 @@ async fn title(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> 
     let NewTitle { title } = read(&headers, &body)?;
     let title = title.trim();
     if title.chars().count() > MAX_TITLE || title.chars().any(char::is_control) {
-        return Err(Refusal(
+        return Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             "bad_title",
             "a title has at most 200 characters and no line ends",
@@ -187,6 +190,6 @@ fn on_air(is: bool) -> Answer {
     if is {
         Ok(done())
     } else {
-        Err(Refusal(StatusCode::CONFLICT, "off_air", "nobody publishes on this channel"))
+        Err(Refusal::new(StatusCode::CONFLICT, "off_air", "nobody publishes on this channel"))
     }
 }

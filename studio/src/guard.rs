@@ -3,21 +3,26 @@
 use std::time::Instant;
 
 use axum::http::{HeaderMap, StatusCode, Uri, header};
+use heliograph_http::{
+    Refusal,
+    headers::{ACCEPT_POST, SDP, is_type},
+};
 use heliograph_relay::ChannelName;
 
 use crate::{
     App,
-    problem::Refusal,
     sessions::{HeldKey, LIFETIME},
 };
 
 /// The cookie's name.
 const COOKIE: &str = "heliograph_studio";
+const JSON: &str = "application/json";
 
 /// Refuses what another site makes a browser send. The cookie is `SameSite=Strict` already; this also stops pages
 /// of the same site on other ports or subdomains, which count as the same site.
 pub(crate) fn own_page(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refused = Refusal(StatusCode::FORBIDDEN, "foreign_page", "only this server's own page may do this");
+    let refused =
+        Refusal::new(StatusCode::FORBIDDEN, "foreign_page", "only this server's own page may do this");
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if text("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none") {
         return Err(refused);
@@ -32,19 +37,12 @@ pub(crate) fn own_page(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Orders come as JSON: a form of another site cannot send that without being asked first (CORS preflight).
 pub(crate) fn json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refused = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", "send application/json");
-    if is_type(headers, "application/json") { Ok(()) } else { Err(refused) }
+    if is_type(headers, JSON) { Ok(()) } else { Err(Refusal::wrong_type(JSON, ACCEPT_POST)) }
 }
 
 /// The same for offers.
 pub(crate) fn sdp(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refused = Refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_type", "send application/sdp");
-    if is_type(headers, "application/sdp") { Ok(()) } else { Err(refused) }
-}
-
-fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+    if is_type(headers, SDP) { Ok(()) } else { Err(Refusal::wrong_type(SDP, ACCEPT_POST)) }
 }
 
 /// The token in the cookie.
@@ -56,16 +54,18 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
-const SIGNED_OUT: Refusal = Refusal(StatusCode::UNAUTHORIZED, "signed_out", "show the stream key first");
+fn signed_out() -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "signed_out", "show the stream key first")
+}
 
 /// Whose desk this is.
 pub(crate) fn channel(app: &App, headers: &HeaderMap) -> Result<ChannelName, Refusal> {
-    token(headers).and_then(|token| app.sessions.channel(Instant::now(), token)).ok_or(SIGNED_OUT)
+    token(headers).and_then(|token| app.sessions.channel(Instant::now(), token)).ok_or_else(signed_out)
 }
 
 /// The key that it was opened with.
 pub(crate) fn key(app: &App, headers: &HeaderMap) -> Result<HeldKey, Refusal> {
-    token(headers).and_then(|token| app.sessions.key(Instant::now(), token)).ok_or(SIGNED_OUT)
+    token(headers).and_then(|token| app.sessions.key(Instant::now(), token)).ok_or_else(signed_out)
 }
 
 /// `Set-Cookie` for a token; an empty one takes the cookie away.

@@ -10,7 +10,6 @@ mod guard;
 pub mod messages;
 #[cfg(test)]
 mod messages_tests;
-mod problem;
 mod sessions;
 pub mod sound;
 #[cfg(test)]

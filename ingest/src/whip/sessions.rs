@@ -13,6 +13,7 @@ use heliograph_edge::{
     ice::IceCredentials,
     sdp::{self, Incoming},
 };
+use heliograph_http::Refusal;
 use heliograph_media::Codec;
 use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::{
     Shared,
-    http::Refusal,
+    http::refusals,
     peer::{Outgoing, Peer, PeerEnd},
     port::{Datagram, Slot},
     reception::WhipHealth,
@@ -240,7 +241,7 @@ impl Session {
     /// Without a restart there is nothing to do: candidates are read for their shape only, so a missing
     /// `If-Match` is forgiven then, as some clients leave it out.
     async fn patch(&mut self, condition: &Condition, fragment: &str) -> Result<Patched, Refusal> {
-        let fragment = sdp::parse_candidate_fragment(fragment).map_err(|error| Refusal::sdp(&error))?;
+        let fragment = sdp::parse_candidate_fragment(fragment).map_err(|error| refusals::sdp(&error))?;
         let new_name = fragment.ufrag.filter(|name| *name != self.ufrag && fragment.pwd.is_some());
         match condition {
             Condition::None if new_name.is_some() => return Err(Refusal::if_match_required()),

@@ -13,9 +13,9 @@ use super::budget::Spent;
 use crate::{
     app::App,
     client::Client,
-    problem::Refusal,
     query::{self, Pairs},
 };
+use heliograph_http::Refusal;
 
 /// `GET /preview?port=N` or `?channel=NAME`: a film of one picture, the newest keyframe.
 pub(crate) async fn preview(

@@ -9,9 +9,7 @@
 //!
 //! The key stands in `Authorization: Bearer KEY`, as `heliograph key new` prints it.
 
-mod body;
-mod cors;
-mod problem;
+pub(super) mod refusals;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -24,7 +22,7 @@ use axum::{
     body::Body,
     extract::{Path, State},
     handler::Handler,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{MethodRouter, options, patch, post},
@@ -33,6 +31,10 @@ use heliograph_edge::{
     dtls::Identity,
     ice::IceCredentials,
     sdp::{self, Incoming, IncomingTrack, LocalTransport},
+};
+use heliograph_http::{
+    Refusal, body, cors,
+    headers::{ACCEPT_PATCH, ACCEPT_POST, FRAGMENT, SDP, accepts_sdp, ascii, bearer, is_type, with},
 };
 use heliograph_media::{Codec, NtpTime, Ssrc};
 use heliograph_relay::{ChannelName, LayerDescription, TrackDescription};
@@ -48,14 +50,9 @@ use crate::{
     auth::{Door, EndReason, SessionId},
     house::{Guest, PlainKey},
 };
-pub(super) use problem::Refusal;
 
-const SDP: &str = "application/sdp";
-const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 const ENDPOINT_METHODS: &str = "POST, OPTIONS";
 const RESOURCE_METHODS: &str = "PATCH, DELETE, OPTIONS";
-const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
-const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 /// A program's name is cut here.
 const MAX_VENDOR_CHARS: usize = 80;
 
@@ -108,7 +105,7 @@ async fn publish_channel(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let channel = ChannelName::new(channel).map_err(|_| Refusal::no_channel())?;
+    let channel = ChannelName::new(channel).map_err(|_| refusals::no_channel())?;
     publish(&shared, Some(channel), caller, &headers, body).await
 }
 
@@ -140,12 +137,12 @@ async fn publish(
         return Err(Refusal::not_acceptable());
     }
     // Who is it? Only then is anything of it read.
-    let key = bearer(headers).ok_or_else(Refusal::no_key)?;
+    let key = bearer(headers).ok_or_else(refusals::no_key)?;
     let key = PlainKey::parse(channel, key);
-    let place = shared.house.enter(caller.remote.ip()).ok_or_else(Refusal::too_many)?;
+    let place = shared.house.enter(caller.remote.ip()).ok_or_else(refusals::too_many)?;
     let session = SessionId(rand::rng().random());
     let guest = shared.house.admit_key(session, Door::Whip, caller.remote, key.as_ref(), place).await;
-    let guest = guest.map_err(|refusal| Refusal::house(refusal.reason))?;
+    let guest = guest.map_err(|refusal| refusals::house(refusal.reason))?;
     let offer = match body::read_text(body, shared.settings.body_limit).await {
         Ok(offer) => offer,
         Err(refusal) => {
@@ -167,7 +164,7 @@ async fn go_live(
     let (slot, datagrams) = shared.port.slot();
     let credentials = IceCredentials::generate(slot.route(), &mut rand::rng());
     let candidates = shared.port.candidates(caller.local).await;
-    let identity = Identity::generate().map_err(|error| Refusal::internal(&error))?;
+    let identity = Identity::generate().map_err(|error| refusals::internal(&error))?;
     let transport =
         LocalTransport { ice: &credentials, fingerprint: identity.fingerprint(), candidates: &candidates };
     let (answer, incoming) = match sdp::receive(offer, transport) {
@@ -175,7 +172,7 @@ async fn go_live(
         Err(error) => {
             tracing::warn!(channel = %guest.channel(), %error, "a publisher's offer cannot be answered");
             guest.end(EndReason::ProtocolError);
-            return Err(Refusal::sdp(&error));
+            return Err(refusals::sdp(&error));
         }
     };
     let now = Instant::now();
@@ -186,9 +183,9 @@ async fn go_live(
         ReceptionParameters::new(&incoming, shared.settings.hold, ceiling, wall_clock, fresh_ssrc);
     let peer =
         Peer::new(now, &credentials, &incoming, &shared.dtls, &identity, Reception::new(now, parameters));
-    let peer = peer.map_err(|error| Refusal::internal(&error))?;
+    let peer = peer.map_err(|error| refusals::internal(&error))?;
     let seat = guest.sit(describe(&incoming), None).await;
-    let seat = seat.map_err(|refusal| Refusal::house(refusal.reason))?;
+    let seat = seat.map_err(|refusal| refusals::house(refusal.reason))?;
     let parts = Parts { peer, seat, slot, datagrams, incoming, vendor: vendor(headers) };
     let (id, tag) = shared.sessions.start(shared, parts);
 
@@ -261,53 +258,8 @@ fn describe(incoming: &Incoming) -> Vec<TrackDescription> {
     incoming.video.iter().chain(&incoming.audio).map(describe).collect()
 }
 
-/// The token of `Authorization: Bearer TOKEN` (RFC 6750 section 2.1); the scheme's case does not matter.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.trim().split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
 /// What the publishing program calls itself, as far as it is fit for a log.
 fn vendor(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     agent.chars().filter(|c| !c.is_control()).take(MAX_VENDOR_CHARS).collect()
-}
-
-fn with(mut response: Response, name: HeaderName, value: &'static str) -> Response {
-    response.headers_mut().insert(name, HeaderValue::from_static(value));
-    response
-}
-
-/// For text that this file made of letters, digits, quotes and slashes.
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("visible ASCII")
-}
-
-fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(wanted))
-}
-
-/// No `Accept` at all accepts everything.
-fn accepts_sdp(headers: &HeaderMap) -> bool {
-    let mut ranges = headers
-        .get_all(header::ACCEPT)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .peekable();
-    ranges.peek().is_none()
-        || ranges.any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let refused = parts.any(|part| {
-                part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
-            });
-            matches!(kind.as_str(), "*/*" | "application/*" | SDP) && !refused
-        })
 }

@@ -1,4 +1,5 @@
-//! Cross-origin access: a page on any site may watch. No cookies are read here, so there is nothing to steal.
+//! Cross-origin access: a page on any site may watch, and publish if it has the key. No cookies are read by what this
+//! stands in front of, so there is nothing to steal.
 
 use axum::{
     extract::Request,
@@ -8,14 +9,15 @@ use axum::{
 };
 
 /// Response headers that a page may read.
-const EXPOSED: &str = "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Playout-Delay";
+const EXPOSED: &str =
+    "Location, Link, ETag, Accept-Post, Accept-Patch, Retry-After, Playout-Delay, WWW-Authenticate";
 /// Request headers that a page may send. `Authorization` must be named: `*` does not cover it.
 const ALLOWED: &str = "Content-Type, Accept, Authorization, If-Match, Last-Event-ID";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const PREFLIGHT_AGE: &str = "86400";
 
 /// Adds the headers that let any page read the response.
-pub(crate) async fn any_origin(request: Request, next: Next) -> Response {
+pub async fn any_origin(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -24,7 +26,8 @@ pub(crate) async fn any_origin(request: Request, next: Next) -> Response {
 }
 
 /// The answer to `OPTIONS`, preflight or not.
-pub(crate) fn options(methods: &'static str) -> Response {
+#[must_use]
+pub fn options(methods: &'static str) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::ALLOW, HeaderValue::from_static(methods));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
@@ -34,7 +37,7 @@ pub(crate) fn options(methods: &'static str) -> Response {
 }
 
 /// For resources that can only be read: answers `OPTIONS`, refuses what is not `GET` or `HEAD`.
-pub(crate) async fn read_only(request: Request) -> Response {
+pub async fn read_only(request: Request) -> Response {
     const METHODS: &str = "GET, HEAD, OPTIONS";
     if request.method() == Method::OPTIONS {
         return options(METHODS);
