@@ -29,7 +29,13 @@ pub(crate) fn open(
         Port::Asked(port) => (port, true),
     };
     let usual = WhipSettings::default();
-    let port = PublicPortSettings { address: settings.addr, port: number, announced, ..usual.port.clone() };
+    let port = PublicPortSettings {
+        address: settings.addr,
+        port: number,
+        announced,
+        stun_server: settings.stun_server.clone(),
+        ..usual.port.clone()
+    };
     let whip = WhipSettings {
         port,
         ice_servers: settings.ice_servers.clone(),

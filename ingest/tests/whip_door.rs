@@ -18,7 +18,7 @@ use heliograph_ingest::{
     house::{House, HouseSettings},
     whip::{Caller, WhipDoor, WhipSettings},
 };
-use heliograph_relay::{AllocateError, PublicPortSettings};
+use heliograph_relay::{AllocateError, AnnouncedAddress, PublicPortSettings};
 use support::*;
 use tower::ServiceExt as _;
 
@@ -59,11 +59,16 @@ impl Set {
     }
 
     fn with(authoriser: Arc<FakeAuthoriser>) -> Self {
+        Self::at(authoriser, |_| {})
+    }
+
+    fn at(authoriser: Arc<FakeAuthoriser>, change: impl FnOnce(&mut PublicPortSettings)) -> Self {
         let relay = FakeRelay::new();
         let house = House::new(HouseSettings::default(), authoriser.clone(), relay.clone());
         let usual = WhipSettings::default();
-        let port =
+        let mut port =
             PublicPortSettings { address: Some("127.0.0.1".parse().unwrap()), port: 0, ..usual.port.clone() };
+        change(&mut port);
         let ice_servers = vec!["stun:stun.example.org".to_owned()];
         let settings = WhipSettings { port, ice_servers, body_limit: Duration::from_millis(300), ..usual };
         let door = WhipDoor::open(settings, house.clone()).unwrap();
@@ -96,6 +101,48 @@ impl Set {
 
     async fn publish(&self, path: &str) -> Answer {
         self.send("POST", path, &[KEY, SDP], OFFER).await
+    }
+}
+
+/// What viewers are told of the way through a NAT, publishers are told too.
+#[tokio::test]
+async fn behind_a_nat_the_public_address_is_told() {
+    // By hand.
+    let set = Set::at(FakeAuthoriser::new("secret"), |port| {
+        port.announced = vec![AnnouncedAddress::Ip("203.0.113.5".parse().unwrap())];
+    });
+    let answer = set.publish("/whip/c5").await;
+    assert!(answer.body.contains(" 203.0.113.5 "), "{}", answer.body);
+
+    // By a STUN server, whose address a stranger does not know.
+    let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap().to_string();
+    let set = Set::at(FakeAuthoriser::new("secret"), |port| port.stun_server = Some(address));
+    let mut request = [0; 64];
+    let (length, from) = server.recv_from(&mut request).await.unwrap();
+    assert_eq!((length, &request[..2]), (20, &[0, 1][..]), "a binding request");
+    // XOR-MAPPED-ADDRESS 192.0.2.7:4660; before it one of another transaction, 192.0.2.6.
+    let mut answer = vec![1, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
+    answer.extend(&request[8..20]);
+    answer.extend([0x00, 0x20, 0, 8, 0, 1, 0x12 ^ 0x21, 0x34 ^ 0x12]);
+    answer.extend([192 ^ 0x21, 0x12, 2 ^ 0xa4, 7 ^ 0x42]);
+    let mut forged = answer.clone();
+    forged[19] ^= 1;
+    forged[31] ^= 1;
+    server.send_to(&forged, from).await.unwrap();
+    server.send_to(&answer, from).await.unwrap();
+    let mut tries = 0;
+    loop {
+        let answer = set.publish("/whip/c5").await;
+        assert!(!answer.body.contains("192.0.2.6"), "a forged one is believed");
+        if answer.body.contains(" 192.0.2.7 4660 ") {
+            break;
+        }
+        tries += 1;
+        assert!(tries < 100, "{}", answer.body);
+        let resource = answer.header("location").to_owned();
+        set.send("DELETE", &resource, &[], "").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

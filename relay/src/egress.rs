@@ -1,7 +1,6 @@
 //! The egress side as a whole: workers, handshake threads, the doors to both.
 
 use std::{
-    io,
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     sync::{
@@ -9,7 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rand::RngExt;
@@ -20,6 +19,7 @@ use crate::{
     CloseReason, FeedSink, RelayError, RelaySettings, ViewerId, WorkerSnapshot,
     audience::House,
     candidates::Candidates,
+    discovery,
     handshake::Handshakes,
     sys::{
         cpu,
@@ -32,8 +32,6 @@ use crate::{
     },
 };
 
-/// A STUN server is asked again this often: it also keeps a NAT's mapping alive.
-const DISCOVER_EVERY: Duration = Duration::from_secs(20);
 /// More handshake threads than this never had work to do: one makes about a thousand handshakes a second.
 const MOST_HANDSHAKE_THREADS: usize = 2;
 
@@ -240,7 +238,7 @@ async fn discover(server: String, workers: Vec<Arc<WorkerPort>>) {
     let mut told = vec![None; workers.len()];
     let mut answered = false;
     for round in 0_u32.. {
-        match resolve(&server).await {
+        match discovery::resolve(&server).await {
             Ok(addresses) => {
                 for worker in &workers {
                     let reachable = |address: &&SocketAddr| address.is_ipv4() || worker.ipv6;
@@ -252,8 +250,7 @@ async fn discover(server: String, workers: Vec<Arc<WorkerPort>>) {
             }
             Err(error) => warn!(server, %error, "cannot resolve the STUN server"),
         }
-        // Requests get lost: quickly at first, then to keep mappings alive.
-        tokio::time::sleep(if answered || round > 5 { DISCOVER_EVERY } else { Duration::from_secs(1) }).await;
+        tokio::time::sleep(discovery::pause(answered, round)).await;
         for (worker, told) in workers.iter().zip(&mut told) {
             let address = worker.discovered();
             if address.is_some() && *told != address {
@@ -263,11 +260,4 @@ async fn discover(server: String, workers: Vec<Arc<WorkerPort>>) {
             }
         }
     }
-}
-
-async fn resolve(server: &str) -> io::Result<Vec<SocketAddr>> {
-    let mut addresses: Vec<_> = tokio::net::lookup_host(server).await?.collect();
-    // NAT is an affair of IPv4.
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    Ok(addresses)
 }

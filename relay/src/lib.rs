@@ -27,6 +27,7 @@ mod channel;
 mod clock;
 mod close;
 mod delays;
+mod discovery;
 mod egress;
 mod feed;
 mod handshake;

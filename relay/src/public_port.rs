@@ -8,10 +8,12 @@ use std::{
 };
 
 use heliograph_edge::path::UdpPath;
+use rand::RngExt as _;
 
 use crate::{
     AnnouncedAddress,
     candidates::{Candidates, Reach},
+    discovery::{self, Discovery},
     sys::{
         ready::Ready,
         recv::BatchReceiver,
@@ -29,6 +31,8 @@ pub struct PublicPortSettings {
     pub port: u16,
     /// Addresses told to peers instead of those of the interfaces.
     pub announced: Vec<AnnouncedAddress>,
+    /// `host:port` of a STUN server that tells our public address, where none is announced; see [`PublicPort::discover`].
+    pub stun_server: Option<String>,
     /// Kernel receive buffer, bytes. The kernel may grant less (`net.core.rmem_max`).
     pub receive_buffer: usize,
     /// Kernel send buffer, bytes. The kernel may grant less (`net.core.wmem_max`).
@@ -39,6 +43,8 @@ pub struct PublicPortSettings {
 pub struct PublicPort {
     socket: Ready,
     candidates: Candidates,
+    stun_server: Option<String>,
+    discovery: Discovery,
     sender: Mutex<BatchSender>,
 }
 
@@ -55,6 +61,8 @@ impl PublicPort {
         Ok(Self {
             socket: Ready::new(MediaSocket::bind(settings.address, settings.port, buffers)?)?,
             candidates: Candidates::new(settings.address, settings.announced.clone()),
+            stun_server: settings.stun_server.clone(),
+            discovery: Discovery::default(),
             sender: Mutex::new(BatchSender::new()),
         })
     }
@@ -71,9 +79,35 @@ impl PublicPort {
             port: self.local().port(),
             ipv6: self.socket.get().is_ipv6(),
             wildcard: self.socket.get().is_wildcard(),
-            discovered: None,
+            discovered: self.discovery.found(),
         };
         self.candidates.of(socket, reached).await
+    }
+
+    /// Asks the STUN server for the public address of this port, again and again; the answer is noticed by
+    /// [`receive`](Self::receive). Ends at once where there is no server.
+    pub async fn discover(&self) {
+        let Some(server) = &self.stun_server else { return };
+        let mut told = None;
+        for round in 0_u32.. {
+            match discovery::resolve(server).await {
+                Ok(addresses) => {
+                    let reachable = |address: &&SocketAddr| address.is_ipv4() || self.socket.get().is_ipv6();
+                    if let Some(&server) = addresses.iter().find(reachable) {
+                        let request = self.discovery.ask(server, rand::rng().random());
+                        // A request that cannot be sent is as good as lost.
+                        let _ = self.send(UdpPath { remote: server, local: None }, &request);
+                    }
+                }
+                Err(error) => tracing::warn!(server, %error, "cannot resolve the STUN server"),
+            }
+            tokio::time::sleep(discovery::pause(told.is_some(), round)).await;
+            let found = self.discovery.found();
+            if found.is_some() && found != told {
+                tracing::info!(port = self.local().port(), public = ?found, "public address discovered");
+                told = found;
+            }
+        }
     }
 
     /// Waits for datagrams, gives each to `take` and returns how many there were. Datagrams longer than 2048 bytes are
@@ -90,6 +124,11 @@ impl PublicPort {
         for at in 0..count {
             if let Some(datagram) = into.0.datagram(at) {
                 let path = UdpPath { remote: datagram.remote, local: datagram.local };
+                if matches!(datagram.bytes.first(), Some(0..=3))
+                    && self.discovery.take(path.remote, datagram.bytes)
+                {
+                    continue;
+                }
                 take(path, datagram.bytes);
             }
         }
@@ -148,6 +187,7 @@ mod tests {
             address: None,
             port: 0,
             announced: Vec::new(),
+            stun_server: None,
             receive_buffer: 1 << 16,
             send_buffer: 1 << 16,
         })

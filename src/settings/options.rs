@@ -190,10 +190,10 @@ pub(crate) struct Options {
     /// UDP ports towards viewers; the first N are used, one per worker [default: 20000-20500]
     #[arg(long, env = "HELIOGRAPH_PORTS", value_name = "A-B", help_heading = "Relay")]
     pub ports: Option<PortRange>,
-    /// Public addresses told to viewers (IPs or names, comma separated or repeated) [default: the interfaces']
+    /// Public addresses told to viewers and WHIP publishers (IPs or names, comma separated or repeated) [default: the interfaces']
     #[arg(long, env = "HELIOGRAPH_IP", value_name = "ADDR", value_delimiter = ',', help_heading = "Relay")]
     pub ip: Option<Vec<String>>,
-    /// Ask this STUN server (host:port) for the public address, from each worker's socket [default: none]
+    /// Ask this STUN server (host:port) for the public address, from each worker's socket and the WHIP port [default: none]
     #[arg(long, env = "HELIOGRAPH_STUN_SERVER", value_name = "HOST:PORT", help_heading = "Relay")]
     pub stun_server: Option<String>,
     /// STUN and TURN URLs handed to viewers (comma separated) [default: none]

@@ -56,7 +56,7 @@ impl Port {
         // No session of the house: the last goodbyes need the socket, and no shutdown should wait for it.
         tokio::spawn(async move {
             tokio::select! {
-                () = serving.receive() => {}
+                _ = async { tokio::join!(serving.receive(), serving.socket.discover()) } => {}
                 () = stop.cancelled() => {}
             }
         });

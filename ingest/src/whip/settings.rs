@@ -27,6 +27,7 @@ impl Default for WhipSettings {
                 address: None,
                 port: PORT,
                 announced: Vec::new(),
+                stun_server: None,
                 receive_buffer: 4 << 20,
                 send_buffer: 1 << 20,
             },
