@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -157,7 +158,10 @@ async fn http(
     router: Router,
     mut closing: watch::Receiver<bool>,
 ) -> Result<()> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let asking = Arc::clone(&asked);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        asking.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ends);
         let answer = router.clone().oneshot(request);
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
@@ -169,8 +173,17 @@ async fn http(
     tokio::select! {
         done = connection.as_mut() => return done.map_err(|error| anyhow::anyhow!("{error}")),
         _ = closing.wait_for(|&closing| closing) => connection.as_mut().graceful_shutdown(),
+        () = silence(&asked) => anyhow::bail!("no request in {PATIENCE:?}"),
     }
     connection.await.map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// Ends when there was no request in time. hyper's own limit begins only with what tells HTTP/1 from HTTP/2.
+async fn silence(asked: &AtomicBool) {
+    tokio::time::sleep(PATIENCE).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Puts who asks, and under which address of ours, into each request's extensions as `introduce` says it; seen through

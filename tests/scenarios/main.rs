@@ -23,6 +23,7 @@ mod reencode;
 mod rtmp;
 mod split;
 mod srt;
+mod strangers;
 mod turn;
 mod viewer_goes;
 mod whip;

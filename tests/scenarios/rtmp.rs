@@ -12,6 +12,7 @@ use heliograph_tests::{
     ports::PortBlock,
     scratch::Scratch,
     server::{Server, ServerPlan},
+    strangers,
     viewer::{whep::WhepViewer, ws::WsViewer},
 };
 use tokio::{
@@ -149,35 +150,6 @@ async fn who_may_not_publish_is_told_why() -> anyhow::Result<()> {
     server.stop().await
 }
 
-/// Plain RTMP as far as `publish`, byte by byte made here.
-async fn knock(server: &Server, key: &str) -> anyhow::Result<(TcpStream, Vec<u8>)> {
-    let mut stream = TcpStream::connect((Server::HOST, server.ports().rtmp())).await?;
-    let mut hello = vec![3];
-    hello.resize(1 + 1536, 0);
-    stream.write_all(&hello).await?;
-    let mut answer = vec![0; 1 + 2 * 1536];
-    stream.read_exact(&mut answer).await?;
-    stream.write_all(&answer[1..1537]).await?;
-    let text = |text: &str| {
-        let mut bytes = vec![2];
-        bytes.extend(u16::try_from(text.len()).expect("short").to_be_bytes());
-        bytes.extend(text.as_bytes());
-        bytes
-    };
-    let number = |number: f64| [&[0][..], &number.to_be_bytes()].concat();
-    let message = |stream_id: u8, body: &[u8]| {
-        assert!(body.len() <= 128, "one chunk");
-        let mut bytes = vec![3, 0, 0, 0, 0, 0, body.len() as u8, 20, stream_id, 0, 0, 0];
-        bytes.extend(body);
-        bytes
-    };
-    let app = [&[0, 3][..], b"app", &text("live"), &[0, 0, 9]].concat();
-    let connect = [text("connect"), number(1.0), [&[3][..], &app].concat()].concat();
-    let publish = [text("publish"), number(2.0), vec![5], text(key), text("live")].concat();
-    stream.write_all(&[message(0, &connect), message(1, &publish)].concat()).await?;
-    Ok((stream, answer))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_at_the_rtmp_door_do_not_disturb_the_broadcast() -> anyhow::Result<()> {
     let _turn = turn::alone().await;
@@ -223,7 +195,7 @@ async fn strangers_at_the_rtmp_door_do_not_disturb_the_broadcast() -> anyhow::Re
     let mut waits = Vec::new();
     for _ in 0..8 {
         let began = Instant::now();
-        let (mut stream, _) = knock(&server, "1000-wrong").await?;
+        let mut stream = strangers::rtmp(&server, Server::HOST, "1000-wrong").await?;
         let mut said = Vec::new();
         timeout(SOON, stream.read_to_end(&mut said)).await??;
         // In one chunk or cut by a chunk's header: the description comes behind the code.

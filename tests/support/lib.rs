@@ -21,6 +21,7 @@ pub mod publisher;
 pub mod pyav;
 pub mod scratch;
 pub mod server;
+pub mod strangers;
 pub mod through;
 pub mod viewer;
 pub mod wait;

@@ -30,7 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::auth::{Attempt, Authoriser, Door, EndReason, Ending, SessionId, Verdict};
 use channels::{Channels, Generation};
-use doorkeeper::{AddressGroup, Doorkeeper};
+use doorkeeper::{AddressGroup, Doorkeeper, Penalty};
 use link::RelayLink;
 use seat::Handle;
 
@@ -113,12 +113,9 @@ impl House {
         let ip = attempt.remote.ip().to_canonical();
         let networks = &self.settings.networks;
         if !networks.is_empty() && !networks.iter().any(|network| network.contains(&ip)) {
-            tracing::warn!(remote = %ip, door = %attempt.door, "publisher refused: not from an allowed network");
-            self.slow_down(&place).await;
-            return Err(Refusal {
-                reason: EndReason::ForeignNetwork,
-                why: "not from an allowed network".to_owned(),
-            });
+            let why = "not from an allowed network";
+            self.refuse(&place, attempt.door, attempt.remote, why).await;
+            return Err(Refusal { reason: EndReason::ForeignNetwork, why: why.to_owned() });
         }
         let house = Arc::clone(self);
         let (sender, verdict) = tokio::sync::oneshot::channel();
@@ -144,8 +141,9 @@ impl House {
     ) -> Result<Guest, Refusal> {
         let attempt = key.and_then(|key| key.attempt(&*self.authoriser, session, door, remote));
         let Some(attempt) = attempt else {
-            self.slow_down(&place).await;
-            return Err(Refusal::denied("no key, or no such channel"));
+            let why = "no key, or no such channel";
+            self.refuse(&place, door, remote, why).await;
+            return Err(Refusal::denied(why));
         };
         let guest = self.admit(attempt, place).await?;
         match key.and_then(PlainKey::channel) {
@@ -167,8 +165,7 @@ impl House {
                 Ok(Guest::new(self, &attempt, channel, name))
             }
             Verdict::Deny { reason } => {
-                tracing::warn!(channel_id, door = %attempt.door, %reason, "publisher refused");
-                self.slow_down(&place).await;
+                self.refuse(&place, attempt.door, attempt.remote, &reason).await;
                 Err(Refusal::denied(reason))
             }
             Verdict::Unavailable { reason } => {
@@ -178,9 +175,14 @@ impl House {
         }
     }
 
-    /// A wrong key: its address waits, longer with each.
-    async fn slow_down(&self, place: &Place) {
-        let wait = self.doorkeeper().wrong_key(Instant::now(), place.group);
+    /// For whoever has shown no key, or a wrong one: its address waits, longer with each. The log hears of it, though not of
+    /// every one when there are many.
+    pub async fn refuse(&self, place: &Place, door: Door, remote: SocketAddr, reason: &str) {
+        let Penalty { wait, tries, tell } = self.doorkeeper().wrong_key(Instant::now(), place.group);
+        if let Some(untold) = tell {
+            let remote = remote.ip().to_canonical();
+            tracing::warn!(%door, %remote, reason, tries, untold, "publisher refused");
+        }
         tokio::time::sleep(wait).await;
     }
 

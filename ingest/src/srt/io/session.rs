@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::Shared;
 use crate::{
     auth::{Door, EndReason, PublicationMetadata, SessionId},
-    house::{Place, PlainKey, Refusal, Seat},
+    house::{Place, Refusal, Seat},
     live::Live,
     outlet::Picture,
     srt::{
@@ -61,14 +61,12 @@ impl Newcomer {
     /// Shows the key, then takes the channel. What will be sent is known only later; viewers are offered both.
     async fn open(&self, id: SessionId, place: Place) -> Result<(Keys, Seat), Rejection> {
         let refused = |refusal: Refusal| Rejection::Ended(refusal.reason);
-        let admit = |key: Option<PlainKey>, place| async move {
-            self.shared.house.admit_key(id, Door::Srt, self.remote, key.as_ref(), place).await
-        };
+        let house = &self.shared.house;
         let keys = match Keys::unwrap(&self.conclusion, self.shared.settings.passphrase.as_ref()) {
             Ok(keys) => keys,
             Err(why) => {
                 // A wrong passphrase is a wrong key: it waits.
-                let _ = admit(None, place).await;
+                house.refuse(&place, Door::Srt, self.remote, &why.to_string()).await;
                 return Err(why);
             }
         };
@@ -76,15 +74,16 @@ impl Newcomer {
         let stream_id = match stream_id {
             Ok(stream_id) => stream_id,
             Err(why) => {
-                tracing::info!(%why, "caller refused");
-                let _ = admit(None, place).await;
+                house.refuse(&place, Door::Srt, self.remote, &why.to_string()).await;
                 return Err(match why {
                     BadStreamId::NotPublishing => Rejection::BadMode,
                     BadStreamId::Unreadable => Rejection::BadRequest,
                 });
             }
         };
-        let guest = admit(stream_id.key().plain(), place).await.map_err(refused)?;
+        let key = stream_id.key().plain();
+        let guest =
+            house.admit_key(id, Door::Srt, self.remote, key.as_ref(), place).await.map_err(refused)?;
         let seat = guest.sit(TrackDescription::defaults(), None).await.map_err(refused)?;
         Ok((keys, seat))
     }
