@@ -1,16 +1,19 @@
 //! Which layer of the picture a viewer gets: the one it asked for, or the best that its network carries.
 //!
-//! A machine without a clock and without packets. Its only sources are the viewer's receiver reports, which every
-//! browser sends about once a second: what was lost of the packets as first sent, and the round trip. Losses show where
-//! a queue overflows; a round trip that grows shows where a queue is long enough to swallow the surplus.
+//! A machine without a clock and without packets. Its sources are the arrival times that most viewers tell (`line.rs`), and
+//! receiver reports, which every browser sends about once a second: what was lost of the packets as first sent, and the
+//! round trip. Arrival times show within a tenth of a second that a queue grows, long before it overflows, and what the line
+//! carries; losses show where a queue overflows; a round trip that grows shows where a queue is long enough to swallow the
+//! surplus.
 //!
-//! Down goes it at once, as far as what still arrives lets expect to be needed. Up goes it one layer at a time and as a
+//! Down goes it at once, as far as what still arrives lets expect to be needed. Up goes it one layer at a time, not to one that the line is known not to carry, and as a
 //! trial: when reports turn bad soon after, it goes down again and the next trial waits twice as long.
 
 use std::time::{Duration, Instant};
 
 use heliograph_media::Bitrate;
 
+use super::line::Heard;
 use crate::Track;
 
 /// Losses above this, in two reports running, are too many (in 1/256: a tenth, where section 6 of
@@ -29,6 +32,16 @@ const TRIAL: Duration = Duration::from_secs(8);
 /// From a step down to the first trial.
 const FIRST_TRIAL_AFTER: Duration = Duration::from_secs(8);
 const LAST_TRIAL_AFTER: Duration = Duration::from_secs(128);
+/// A queue as long as this, in a line that carries less than the layer, will overflow.
+const GROWING: Duration = Duration::from_millis(60);
+/// Words of the viewer that have to agree on that.
+const GROWING_WORDS: u8 = 2;
+/// Of what a line carries, this much is left for the picture's payload, in percent: headers, and the sound.
+const PAYLOAD_PERCENT: u64 = 93;
+/// What was heard of a line longer ago says nothing about a trial.
+const HEARD_LATELY: Duration = Duration::from_secs(3);
+/// A trial that the line would not carry waits for so long.
+const NOT_YET: Duration = Duration::from_secs(1);
 /// Of what arrived, so much is planned with: in percent.
 const PLANNED_PERCENT: u64 = 85;
 
@@ -40,6 +53,10 @@ pub(crate) struct LayerChoice {
     /// As far as the network is known to carry; `None`: everything, so far.
     limited: Option<Limited>,
     bad_reports: u8,
+    /// Words of a growing queue, running.
+    growing: u8,
+    /// What the line carries, and when that was heard.
+    carries: Option<(Bitrate, Instant)>,
     /// Reports before this moment say nothing about the present layer.
     deaf_until: Option<Instant>,
     shortest: Option<(Duration, u32)>,
@@ -66,7 +83,15 @@ pub(crate) struct ViewerReport {
 
 impl LayerChoice {
     pub(crate) const fn new() -> Self {
-        Self { picked: None, limited: None, bad_reports: 0, deaf_until: None, shortest: None }
+        Self {
+            picked: None,
+            limited: None,
+            bad_reports: 0,
+            growing: 0,
+            carries: None,
+            deaf_until: None,
+            shortest: None,
+        }
     }
 
     /// By hand; `None`: as the network permits.
@@ -75,12 +100,23 @@ impl LayerChoice {
         (self.limited, self.bad_reports) = (None, 0);
     }
 
-    /// The layer to send, of those that flow (best first, never empty).
-    pub(crate) fn wanted(&mut self, now: Instant, layers: &[Track]) -> Track {
+    /// Whether the network decides.
+    pub(crate) const fn is_automatic(&self) -> bool {
+        self.picked.is_none()
+    }
+
+    /// The layer to send, of those that flow (best first, never empty); `rate` tells the bitrate of a layer.
+    pub(crate) fn wanted(
+        &mut self,
+        now: Instant,
+        layers: &[Track],
+        rate: impl Fn(Track) -> Bitrate,
+    ) -> Track {
         let best = layers.first().copied().unwrap_or(Track::Video);
         if let Some(picked) = self.picked {
             return if layers.contains(&picked) { picked } else { best };
         }
+        let carries = self.carries.filter(|(_, at)| now.saturating_duration_since(*at) < HEARD_LATELY);
         let Some(limited) = &mut self.limited else { return best };
         let Some(place) = layers.iter().position(|layer| *layer == limited.at) else {
             // Publishers stop their large layers; what is left is not more than it was.
@@ -96,11 +132,14 @@ impl LayerChoice {
                     limited.next = now;
                 }
                 None if place == 0 => limited.next = now + limited.pause,
+                None if carries.is_some_and(|(carries, _)| planned(carries) < rate(layers[place - 1])) => {
+                    limited.next = now + NOT_YET;
+                }
                 None => {
                     limited.trial_from = Some(limited.at);
                     limited.at = layers[place - 1];
                     limited.next = now + TRIAL;
-                    self.bad_reports = 0;
+                    (self.bad_reports, self.growing) = (0, 0);
                 }
             }
         }
@@ -131,10 +170,53 @@ impl LayerChoice {
         if self.bad_reports < 2 && !sure && trial_from.is_none() {
             return;
         }
+        let arrived = rate(current).as_bps() * (256 - u64::from(report.fraction_lost)) / 256;
+        self.go_down(now, Bitrate::bps(arrived), current, layers, rate);
+    }
+
+    /// Arrival times tell of the line, while `current` is sent. `begins`: the viewer has shown nothing yet that it could
+    /// miss.
+    pub(crate) fn on_heard(
+        &mut self,
+        now: Instant,
+        heard: &Heard,
+        begins: bool,
+        current: Track,
+        layers: &[Track],
+        rate: impl Fn(Track) -> Bitrate,
+    ) {
+        self.carries = heard.carries.map(|carries| (carries, now));
+        let too_narrow = |carries: Bitrate| carries.as_bps() * PAYLOAD_PERCENT / 100 < rate(current).as_bps();
+        let Some(carries) = heard.carries.filter(|carries| heard.queue >= GROWING && too_narrow(*carries))
+        else {
+            self.growing = 0;
+            return;
+        };
+        // Until another layer comes, the queue is still that of this one.
+        let waits = self.limited.is_some_and(|limited| limited.at != current);
+        if layers.len() < 2 || self.picked.is_some() || waits {
+            return;
+        }
+        self.growing += 1;
+        let on_trial = self.limited.is_some_and(|limited| limited.trial_from.is_some());
+        if self.growing >= GROWING_WORDS || on_trial || begins {
+            self.go_down(now, carries, current, layers, rate);
+        }
+    }
+
+    /// To what fits into a line that carries so much.
+    fn go_down(
+        &mut self,
+        now: Instant,
+        carries: Bitrate,
+        current: Track,
+        layers: &[Track],
+        rate: impl Fn(Track) -> Bitrate,
+    ) {
+        let trial_from = self.limited.and_then(|limited| limited.trial_from);
         let Some(place) = layers.iter().position(|layer| *layer == current) else { return };
         let Some(lower) = layers.get(place + 1..).filter(|lower| !lower.is_empty()) else { return };
-        let arrived = rate(current).as_bps() * (256 - u64::from(report.fraction_lost)) / 256;
-        let planned = Bitrate::bps(arrived * PLANNED_PERCENT / 100);
+        let planned = planned(carries);
         let fits = lower.iter().copied().find(|layer| rate(*layer) <= planned);
         let at = trial_from.filter(|from| lower.contains(from)).or(fits).unwrap_or(lower[lower.len() - 1]);
         let pause = match self.limited {
@@ -143,7 +225,7 @@ impl LayerChoice {
             None => FIRST_TRIAL_AFTER,
         };
         self.limited = Some(Limited { at, next: now + pause, trial_from: None, pause });
-        self.bad_reports = 0;
+        (self.bad_reports, self.growing) = (0, 0);
         self.deaf_until = Some(now + DRAINS);
     }
 
@@ -154,6 +236,11 @@ impl LayerChoice {
             Some(if trip <= shortest || age >= ROUND_TRIP_REPORTS { (trip, 0) } else { (shortest, age + 1) });
         trip > shortest + QUEUE
     }
+}
+
+/// What may be planned with.
+const fn planned(carries: Bitrate) -> Bitrate {
+    Bitrate::bps(carries.as_bps() * PLANNED_PERCENT / 100)
 }
 
 #[cfg(test)]
@@ -205,7 +292,7 @@ mod tests {
                 let lost = u8::try_from(sent.saturating_sub(line) * 256 / sent).unwrap_or(u8::MAX);
                 let report = ViewerReport { fraction_lost: lost, round_trip: Some(self.round_trip) };
                 self.choice.on_report(self.now, report, self.at, &LAYERS, rate);
-                let at = self.choice.wanted(self.now, &LAYERS);
+                let at = self.choice.wanted(self.now, &LAYERS, rate);
                 if at != self.at {
                     self.story.push((self.seconds, at));
                     self.at = at;
@@ -257,7 +344,7 @@ mod tests {
             let now = now + Duration::from_secs(seconds);
             let report = ViewerReport { fraction_lost, round_trip: None };
             choice.on_report(now, report, HIGH, &LAYERS, rate);
-            choice.wanted(now, &LAYERS)
+            choice.wanted(now, &LAYERS, rate)
         };
         assert_eq!(report(0, 40), HIGH);
         assert_eq!(report(1, 3), HIGH);
@@ -292,7 +379,7 @@ mod tests {
         assert_eq!(sim.run(2).last(), Some(&(60, HIGH)));
         // One that has stopped gives way to the best of the others.
         sim.choice.pick(Some(HIGH));
-        assert_eq!(sim.choice.wanted(sim.now, &LAYERS[1..]), MIDDLE);
+        assert_eq!(sim.choice.wanted(sim.now, &LAYERS[1..], rate), MIDDLE);
     }
 
     #[test]
@@ -300,10 +387,64 @@ mod tests {
         let mut sim = Sim::new(1_000);
         sim.run(3);
         assert_eq!(sim.at, MIDDLE);
-        assert_eq!(sim.choice.wanted(sim.now, &[LOW]), LOW);
-        assert_eq!(sim.choice.wanted(sim.now, &[HIGH, LOW]), LOW, "up only by trial");
+        assert_eq!(sim.choice.wanted(sim.now, &[LOW], rate), LOW);
+        assert_eq!(sim.choice.wanted(sim.now, &[HIGH, LOW], rate), LOW, "up only by trial");
         let mut free = LayerChoice::new();
-        assert_eq!(free.wanted(sim.now, &[LOW]), LOW);
-        assert_eq!(free.wanted(sim.now, &LAYERS), HIGH);
+        assert_eq!(free.wanted(sim.now, &[LOW], rate), LOW);
+        assert_eq!(free.wanted(sim.now, &LAYERS, rate), HIGH);
+    }
+
+    /// A word of the viewer.
+    fn heard(queue: u64, carries: u64) -> Heard {
+        let carries = (carries > 0).then(|| Bitrate::kbps(carries));
+        Heard { queue: Duration::from_millis(queue), carries, lost: 0 }
+    }
+
+    #[test]
+    fn a_growing_queue_is_left_before_it_overflows() {
+        let now = Instant::now();
+        let mut choice = LayerChoice::new();
+        let mut tell = |ms: u64, heard: Heard, begins, current| {
+            let now = now + Duration::from_millis(ms);
+            choice.on_heard(now, &heard, begins, current, &LAYERS, rate);
+            choice.wanted(now, &LAYERS, rate)
+        };
+        assert_eq!(tell(0, heard(200, 3_000), false, HIGH), HIGH, "a keyframe in a line that is wide enough");
+        assert_eq!(tell(100, heard(70, 1_200), false, HIGH), HIGH);
+        assert_eq!(tell(200, heard(20, 1_200), false, HIGH), HIGH, "not running");
+        assert_eq!(tell(300, heard(70, 1_200), false, HIGH), HIGH);
+        assert_eq!(tell(400, heard(110, 1_200), false, HIGH), MIDDLE);
+        // What waits is still the old layer's.
+        assert_eq!(tell(500, heard(160, 500), false, HIGH), MIDDLE);
+        assert_eq!(tell(900, heard(160, 1_200), false, MIDDLE), MIDDLE);
+        // It became too narrow for that, too.
+        tell(1_000, heard(160, 500), false, MIDDLE);
+        assert_eq!(tell(1_100, heard(160, 500), false, MIDDLE), LOW);
+
+        let mut joining = LayerChoice::new();
+        joining.on_heard(now, &heard(70, 300), true, HIGH, &LAYERS, rate);
+        assert_eq!(joining.wanted(now, &LAYERS, rate), LOW, "the first word will do");
+        let mut picked = LayerChoice::new();
+        picked.pick(Some(HIGH));
+        picked.on_heard(now, &heard(70, 300), true, HIGH, &LAYERS, rate);
+        assert_eq!(picked.wanted(now, &LAYERS, rate), HIGH);
+    }
+
+    #[test]
+    fn a_line_that_would_not_carry_it_is_not_tried() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut choice = LayerChoice::new();
+        choice.on_heard(start, &heard(70, 1_200), true, HIGH, &LAYERS, rate);
+        for second in 0..60 {
+            choice.on_heard(at(second), &heard(5, 1_200), false, MIDDLE, &LAYERS, rate);
+            assert_eq!(choice.wanted(at(second), &LAYERS, rate), MIDDLE, "{second}");
+        }
+        // It became wider: nothing queues any more.
+        choice.on_heard(at(60), &heard(0, 0), false, MIDDLE, &LAYERS, rate);
+        assert_eq!(choice.wanted(at(61), &LAYERS, rate), HIGH);
+        // Too early: one word ends the trial.
+        choice.on_heard(at(62), &heard(70, 1_200), false, HIGH, &LAYERS, rate);
+        assert_eq!(choice.wanted(at(62), &LAYERS, rate), MIDDLE);
     }
 }

@@ -11,10 +11,11 @@ use heliograph_media::{Codec, SeqNo, picture_ids::PictureShift};
 use super::{
     cursor::Passage,
     layer_choice::{LayerChoice, ViewerReport},
+    line::Heard,
     player::StreamView,
     squeeze::Squeeze,
     track::picture_shift,
-    video::Video,
+    video::{Phase, Video, squeeze},
 };
 use crate::{Track, TrackRing};
 
@@ -69,7 +70,7 @@ impl Layers {
 
     pub(super) fn choose(&mut self, now: Instant, stream: &StreamView<'_>) {
         self.seen = stream.layer_changes;
-        let wanted = self.choice.wanted(now, stream.layers);
+        let wanted = self.choice.wanted(now, stream.layers, |layer| stream.ring(layer).bitrate(now));
         if wanted != self.wanted {
             (self.wanted, self.asked) = (wanted, None);
         }
@@ -79,6 +80,18 @@ impl Layers {
         let rate = |layer| stream.ring(layer).bitrate(now);
         self.choice.on_report(now, report, self.current, stream.layers, rate);
         self.choose(now, stream);
+    }
+
+    /// Arrival times tell of the line. `begins`: as in [`LayerChoice::on_heard`].
+    pub(super) fn on_heard(&mut self, now: Instant, heard: &Heard, begins: bool, stream: &StreamView<'_>) {
+        let rate = |layer| stream.ring(layer).bitrate(now);
+        self.choice.on_heard(now, heard, begins, self.current, stream.layers, rate);
+        self.choose(now, stream);
+    }
+
+    /// Whether what the line carries decides about the layer.
+    pub(super) const fn depend_on_line(&self, stream: &StreamView<'_>) -> bool {
+        stream.layers.len() > 1 && self.choice.is_automatic()
     }
 
     pub(super) fn take_keyframe_wish(&mut self, now: Instant) -> Option<Track> {
@@ -119,7 +132,11 @@ impl Video {
             return false;
         }
         let keyframe = new.newest_complete_keyframe().and_then(|seq| new.get(seq));
-        let Some(first) = keyframe.filter(|packet| age(packet.arrival) < FRESH) else { return false };
+        // While the past is still being sent, more of it may follow.
+        let replaying = matches!(self.phase, Phase::Replaying(_));
+        let Some(first) = keyframe.filter(|packet| replaying || age(packet.arrival) < FRESH) else {
+            return false;
+        };
         let passed = self.sender.cursor().passage();
         let last = next.0.checked_sub(1).and_then(|seq| old.get(SeqNo(seq)));
         let track = self.layers.wanted;
@@ -128,8 +145,12 @@ impl Video {
             None => PictureShift::NONE,
         };
         let shift = shift(now, track, stream);
-        let squeeze = overlap(self.sender.last_timestamp(), shift, first.timestamp, new);
-        self.sender.go(first.seq, Passage { track, shift, squeeze, pictures });
+        let passage = Passage { track, shift, squeeze: Squeeze::NONE, pictures };
+        let squeeze = match &self.phase {
+            Phase::Replaying(pacer) => squeeze(&self.sender, &passage, pacer, now, new, first.seq, 0),
+            _ => overlap(self.sender.last_timestamp(), shift, first.timestamp, new),
+        };
+        self.sender.go(first.seq, Passage { squeeze, ..passage });
         (self.layers.current, self.layers.asked) = (track, None);
         self.requests.on_served(now);
         true

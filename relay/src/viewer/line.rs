@@ -21,6 +21,10 @@ const REMEMBERED: usize = 512;
 const WAITED: Duration = Duration::from_millis(3);
 /// What a line carries is counted over so much time in which it was busy, and half of what is older.
 const WINDOW_MICROS: u64 = 150_000;
+/// What was counted longer ago than this is not true any more: the line may have become wider.
+const STALE: Duration = Duration::from_secs(2);
+/// In live, words come at most so often: each of them is a datagram to open.
+const HEAR_EVERY: Duration = Duration::from_millis(100);
 /// Less says nothing.
 const LEAST_MICROS: u64 = 8_000;
 /// What each packet is longer by on the line: headers of IPv4, UDP and SRTP's tag are not ours to count exactly.
@@ -49,6 +53,8 @@ struct Sent {
     at: u32,
     bytes: u16,
     told: bool,
+    /// The packet before it had a number, too.
+    follows: bool,
 }
 
 /// What feedback says.
@@ -79,6 +85,10 @@ pub(crate) struct Line {
     /// While the line was busy.
     busy_bytes: u64,
     busy_micros: u64,
+    /// When that was.
+    busy: Instant,
+    /// A packet went out without a number after the last one with.
+    skipped: bool,
     /// Bytes after the newest packet that was told of.
     in_flight: u64,
     /// As many of them as there may be.
@@ -106,6 +116,8 @@ impl Line {
             newest: None,
             busy_bytes: 0,
             busy_micros: 0,
+            busy: now,
+            skipped: false,
             in_flight: 0,
             window: 0,
             narrow: false,
@@ -146,6 +158,16 @@ impl Line {
             || (self.newest.is_none() && now.saturating_duration_since(self.begun) >= UNHEARD)
     }
 
+    /// Whether something is to be heard of the line again: then packets get numbers until it is.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard) >= HEAR_EVERY
+    }
+
+    /// A packet goes out without a number.
+    pub(crate) const fn skip(&mut self) {
+        self.skipped = true;
+    }
+
     /// The number of the next packet, which [`Line::sent`] tells of when it is out.
     pub(crate) const fn number(&self) -> Number {
         let [high, low] = self.next.to_be_bytes();
@@ -164,7 +186,13 @@ impl Line {
         }
         self.in_flight += bytes as u64;
         let at = u32::try_from(now.saturating_duration_since(self.begun).as_micros()).unwrap_or(u32::MAX);
-        self.sent.push_back(Sent { at, bytes: bytes.min(usize::from(u16::MAX)) as u16, told: false });
+        self.sent.push_back(Sent {
+            at,
+            bytes: bytes.min(usize::from(u16::MAX)) as u16,
+            told: false,
+            follows: !self.skipped,
+        });
+        self.skipped = false;
         self.next = self.next.wrapping_add(1);
     }
 
@@ -178,7 +206,7 @@ impl Line {
             let number = feedback.first.0.wrapping_add(place);
             let Some(sent) = self.entry(number).filter(|sent| !sent.told) else { continue };
             sent.told = true;
-            let (at, bytes) = (i64::from(sent.at), u64::from(sent.bytes));
+            let (at, bytes, follows) = (i64::from(sent.at), u64::from(sent.bytes), sent.follows);
             let Some(arrival) = arrival else {
                 lost += 1;
                 continue;
@@ -189,9 +217,8 @@ impl Line {
             self.quickest = Some(quickest);
             let waited = Duration::from_micros((way - quickest).unsigned_abs());
             queue = Some(waited);
-            if let Some(before) = micros_before
-                && waited >= WAITED
-            {
+            if let Some(before) = micros_before.filter(|_| follows && waited >= WAITED) {
+                self.busy = now;
                 self.busy_micros += u64::try_from(arrival - before).unwrap_or(0);
                 self.busy_bytes += bytes + HEADERS;
             }
@@ -202,6 +229,9 @@ impl Line {
             }
         }
         let queue = queue?;
+        if now.saturating_duration_since(self.busy) >= STALE {
+            (self.busy_bytes, self.busy_micros) = (0, 0);
+        }
         let after = now.saturating_duration_since(self.begun + Duration::from_micros(sent_at.unsigned_abs()));
         let told_after = self.told_after.map_or(after, |shortest| shortest.min(after));
         self.told_after = Some(told_after);

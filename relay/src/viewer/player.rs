@@ -198,6 +198,9 @@ impl Player {
     pub(crate) fn on_slow(&mut self, now: Instant, stream: &StreamView<'_>) {
         if let Some(video) = &mut self.video {
             video.layers.choose(now, stream);
+            if matches!(video.phase, Phase::Live) {
+                video.keep_line(now, stream);
+            }
         }
     }
 
@@ -223,6 +226,10 @@ impl Player {
             }
             if matches!(video.phase, Phase::AwaitingKeyframe) {
                 video.replay(now, stream);
+            }
+            if matches!(video.phase, Phase::Replaying(_)) {
+                let switches = video.layers.is_switching() && video.switch_layer(now, stream);
+                lane.counters.layer_switches += u64::from(switches);
             }
             if matches!(video.phase, Phase::Live) {
                 if video.layers.is_switching() && video.switch_layer(now, stream) {
@@ -391,7 +398,7 @@ impl Player {
                 }
                 Rtcp::TransportFeedback(feedback) => {
                     if let Some(video) = &mut self.video {
-                        video.on_feedback(now, &feedback);
+                        video.on_feedback(now, &feedback, stream);
                     }
                 }
                 Rtcp::ReceiverReferenceTime { ssrc, ntp } => {

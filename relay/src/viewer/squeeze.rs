@@ -19,29 +19,37 @@ pub(crate) struct Squeeze {
     /// From here on timestamps are what they are: the place on the timeline where the replay is expected to meet
     /// the present.
     edge: u64,
+    /// What `head` itself becomes.
+    begun: u64,
     /// How much faster than the pictures were taken they are sent in between, in percent; 100 changes nothing.
     percent: u32,
 }
 
 impl Squeeze {
     /// Timestamps as they are.
-    pub(crate) const NONE: Self = Self { head: 0, edge: 0, percent: 100 };
+    pub(crate) const NONE: Self = Self { head: 0, edge: 0, begun: 0, percent: 100 };
     /// Pictures must keep timestamps of their own, also at a hundred a second: 900 ticks by this.
     const MOST: u32 = 100;
+    /// Slower than this the timestamps do not follow.
+    const LEAST_PERCENT: u32 = 20;
 
     /// For a replay from the timestamp `from` up to the present: at once as far as `head`, then at `percent` of the
-    /// stream's own speed. `present`: the newest timestamp there is, or the last one that was sent, if that is
+    /// stream's own speed. At less than that, on a line that does not carry the stream, they never meet, and timestamps are
+    /// stretched instead: until the next replay, which has to begin soon. `present`: the newest timestamp there is, or the last one that was sent, if that is
     /// later; the replay's first one follows it.
     pub(crate) fn new(from: u64, head: u64, present: u64, percent: u32) -> Self {
         let percent = percent.min(100 * Self::MOST);
-        if percent <= 100 {
+        if percent == 100 {
             return Self::NONE;
         }
         let head = head.clamp(from, present.max(from));
         let begun = present + (head - from) / u64::from(Self::MOST) + 1;
+        if percent < 100 {
+            return Self { head, edge: u64::MAX, begun, percent: percent.max(Self::LEAST_PERCENT) };
+        }
         // While the past is being sent the present moves on.
         let edge = begun + (100 * (begun - head)).div_ceil(u64::from(percent - 100));
-        Self { head, edge, percent }
+        Self { head, edge, begun, percent }
     }
 
     /// The speed that it is for.
@@ -53,6 +61,10 @@ impl Squeeze {
     pub(crate) fn apply(self, timestamp: u64) -> u64 {
         if timestamp >= self.edge {
             return timestamp;
+        }
+        if self.percent < 100 {
+            let behind = timestamp.saturating_sub(self.head) * 100 / u64::from(self.percent);
+            return self.begun + behind - self.head.saturating_sub(timestamp) / u64::from(Self::MOST);
         }
         let paced = self.edge - (self.edge - timestamp.max(self.head)) * 100 / u64::from(self.percent);
         paced - self.head.saturating_sub(timestamp) / u64::from(Self::MOST)
@@ -83,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_not_faster_changes_nothing() {
-        for squeeze in [Squeeze::NONE, Squeeze::new(50, 60, 90_000, 100), Squeeze::new(50, 50, 60, 0)] {
+        for squeeze in [Squeeze::NONE, Squeeze::new(50, 60, 90_000, 100), Squeeze::new(50, 50, 60, 100)] {
             for timestamp in [0, 50, 60, 3_050, u64::MAX] {
                 assert_eq!(squeeze.apply(timestamp), timestamp, "{squeeze:?}");
             }
@@ -101,10 +113,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_line_that_is_narrower_than_the_stream() {
+        let squeeze = Squeeze::new(1_000_000, 1_000_000, 1_089_999, 50);
+        for (timestamp, expected) in [(1_000_000, 1_090_000), (1_003_000, 1_096_000), (1_090_000, 1_270_000)]
+        {
+            assert_eq!(squeeze.apply(timestamp), expected, "{timestamp}");
+        }
+        let crawls = Squeeze::new(1_000_000, 1_000_000, 1_089_999, 0);
+        assert_eq!(crawls.apply(1_003_000), 1_105_000);
+    }
+
     proptest! {
         #[test]
         fn pictures_stay_in_order_and_apart_and_follow_what_was_sent(
-            from in 0_u64..1 << 40, age in 0_u64..2_000_000, at_once in 0_u64..3_000_000, percent in 101_u32..100_000,
+            from in 0_u64..1 << 40, age in 0_u64..2_000_000, at_once in 0_u64..3_000_000, percent in proptest::prop_oneof![20_u32..100, 101_u32..100_000],
             step in 900_u64..9000,
         ) {
             let present = from + age;
@@ -116,7 +139,9 @@ mod tests {
                 prop_assert!(timestamp <= moved && moved <= timestamp.max(squeeze.edge));
                 last = moved;
             }
-            prop_assert_eq!(squeeze.apply(squeeze.edge), squeeze.edge);
+            if percent > 100 {
+                prop_assert_eq!(squeeze.apply(squeeze.edge), squeeze.edge);
+            }
         }
     }
 }

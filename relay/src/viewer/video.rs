@@ -35,8 +35,8 @@ const BEGINNING_LOST_WITHIN: Duration = Duration::from_millis(500);
 /// the queue of most lines is known to take only then.
 const PICTURES_AFTER: u64 = 16 << 10;
 const MOST_UNHEARD: u64 = 192 << 10;
-/// As slow as timestamps expect a replay to be, in percent of the stream's speed.
-const SLOWEST_PERCENT: u32 = 102;
+/// How fast timestamps that were stretched find back to their own, in percent of the stream's speed.
+const AFTER_STRETCHING: u32 = 200;
 /// For so long after it has caught up, a viewer gets whatever it asks for twice: nothing can be shown without it.
 pub(super) const EAGER: Duration = Duration::from_millis(500);
 /// Without a picture for this long, a stream stands still.
@@ -144,10 +144,25 @@ impl Video {
     }
 
     /// The viewer tells when packets came.
-    pub(super) fn on_feedback(&mut self, now: Instant, feedback: &TransportFeedback) {
+    pub(super) fn on_feedback(
+        &mut self,
+        now: Instant,
+        feedback: &TransportFeedback,
+        stream: &StreamView<'_>,
+    ) {
         let Some(heard) = self.line.as_mut().and_then(|line| line.on_feedback(now, feedback)) else { return };
         if let Phase::Replaying(pacer) = &mut self.phase {
             pacer.on_heard(&heard);
+        }
+        let begins = self.settled.is_none();
+        self.layers.on_heard(now, &heard, begins, stream);
+    }
+
+    /// In live, arrival times are of use only where a layer is to be chosen by them.
+    pub(super) fn keep_line(&mut self, now: Instant, stream: &StreamView<'_>) {
+        match self.transport_cc_ext.filter(|_| self.layers.depend_on_line(stream)) {
+            Some(id) => drop(self.line.get_or_insert_with(|| Box::new(Line::new(now, id)))),
+            None => self.line = None,
         }
     }
 
@@ -239,10 +254,11 @@ impl Video {
                     jumped = true;
                     break;
                 }
-                let percent = pacer.percent(ring.bitrate(now)).max(SLOWEST_PERCENT);
-                if boundary && self.sender.cursor().passage().squeeze.percent() > 2 * percent {
-                    // The line turned out to be narrower. Timestamps that ran ahead of what can come would teach the
-                    // receiver to wait.
+                if boundary
+                    && is_other_speed(self.sender.cursor().passage(), pacer.percent(ring.bitrate(now)))
+                {
+                    // The line turned out to be narrower, or wider. Timestamps that ran ahead of what can come, or behind,
+                    // would teach the receiver to wait.
                     let passage = *self.sender.cursor().passage();
                     let squeeze = squeeze(&self.sender, &passage, pacer, now, ring, packet.seq, 0);
                     self.sender.go(packet.seq, Passage { squeeze, ..passage });
@@ -284,7 +300,17 @@ impl Video {
         }
         self.resends.earn(earned);
         self.slowed_to = pacer.slowed_to();
-        self.line = None;
+        let passage = *self.sender.cursor().passage();
+        if passage.squeeze.percent() < 100
+            && let Some(newest) = ring.newest()
+        {
+            // Stretched timestamps have run ahead; what comes now finds back to its own.
+            let newest = newest.timestamp.saturating_add_signed(passage.shift);
+            let present = newest.max(self.sender.last_timestamp());
+            let squeeze = Squeeze::new(newest + 1, newest + 1, present, AFTER_STRETCHING);
+            self.sender.go(self.sender.cursor().next(), Passage { squeeze, ..passage });
+        }
+        self.keep_line(now, stream);
         self.phase = Phase::Live;
         self.settled.get_or_insert(now);
         self.requests.on_served(now);
@@ -316,9 +342,15 @@ impl Video {
                 turn = Turn::More;
                 break;
             }
-            if self.sender.send(packet, sealer, lane) == Put::Full {
-                turn = Turn::Full;
-                break;
+            let number = self.line.as_ref().filter(|line| line.is_due(now)).map(|line| line.number());
+            match (self.sender.send_numbered(packet, number, sealer, lane), &mut self.line) {
+                (Put::Full, _) => {
+                    turn = Turn::Full;
+                    break;
+                }
+                (Put::Sent(bytes), Some(line)) if number.is_some() => line.sent(now, bytes),
+                (_, Some(line)) => line.skip(),
+                (_, None) => {}
             }
             sent += 1;
             if packet.keyframe_start {
@@ -353,12 +385,21 @@ impl Video {
     }
 }
 
+/// Whether timestamps of `passage` are for a line of another speed than `percent` of the stream's.
+fn is_other_speed(passage: &Passage, percent: u32) -> bool {
+    let expected = passage.squeeze.percent();
+    let narrower = u64::from(expected) * 2 > u64::from(percent) * 3;
+    // Those that are ahead of their own need not run faster.
+    let wider = expected < 100 && u64::from(percent) * 2 > u64::from(expected) * 3;
+    (narrower && expected != 100) || wider
+}
+
 fn is_merely_parameters(packet: &Packet) -> bool {
     !packet.parts.is_empty() && !packet.parts.has(StartParts::KEY_PICTURE)
 }
 
 /// For a replay from `keyframe` to the present, of which `at_once` bytes are not paced.
-fn squeeze(
+pub(super) fn squeeze(
     sender: &TrackSender,
     passage: &Passage,
     pacer: &Pacer,
@@ -379,5 +420,5 @@ fn squeeze(
     let moved = |packet: &Packet| packet.timestamp.saturating_add_signed(passage.shift);
     let present = (moved(newest) + since).max(sender.last_timestamp());
     let head = moved(head.unwrap_or(newest));
-    Squeeze::new(moved(from), head, present, pacer.percent(ring.bitrate(now)).max(SLOWEST_PERCENT))
+    Squeeze::new(moved(from), head, present, pacer.percent(ring.bitrate(now)))
 }
