@@ -1,9 +1,11 @@
 //! AV1 in RTP payloads (RTP Payload Format for AV1, version 1.0), as far as a relay needs to look.
 
+mod depacketise;
 mod packetise;
 
 use crate::bits::BitReader;
 
+pub use depacketise::temporal_unit;
 pub use packetise::{obu_type, obus, packetise};
 
 /// What one payload shows.

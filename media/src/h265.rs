@@ -1,9 +1,11 @@
 //! H.265 in RTP payloads (RFC 7798, without decoding order numbers), as far as a relay needs to look.
 
+mod depacketise;
 mod packetise;
 
 use crate::bits::BitReader;
 
+pub use depacketise::units;
 pub use packetise::packetise;
 
 /// What one payload shows.
@@ -102,6 +104,14 @@ impl Probe {
         {
             self.sps = self.sps.or_else(|| parse_sps(&unit[HEADER..]));
         }
+    }
+}
+
+impl Sps {
+    /// Reads a sequence parameter set, a whole NAL unit; `None` when it is none.
+    #[must_use]
+    pub fn parse(unit: &[u8]) -> Option<Self> {
+        (unit_type(unit)? == SPS).then(|| parse_sps(&unit[HEADER..])).flatten()
     }
 }
 

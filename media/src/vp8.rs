@@ -11,12 +11,13 @@ pub struct Probe {
     pub size: Option<(u32, u32)>,
 }
 
-/// Looks at a payload; `None` when it is no VP8.
+const EXTENDED: u8 = 0x80;
+const START: u8 = 0x10;
+const PARTITION: u8 = 0x07;
+
+/// What a payload adds to its picture: all of it but the descriptor (section 4.2). `None` when it is no VP8.
 #[must_use]
-pub fn probe(payload: &[u8]) -> Option<Probe> {
-    const EXTENDED: u8 = 0x80;
-    const START: u8 = 0x10;
-    const PARTITION: u8 = 0x07;
+pub fn body(payload: &[u8]) -> Option<&[u8]> {
     let (&first, mut rest) = payload.split_first()?;
     if first & EXTENDED != 0 {
         let (&extension, behind) = rest.split_first()?;
@@ -28,6 +29,14 @@ pub fn probe(payload: &[u8]) -> Option<Probe> {
         }
         rest = rest.get(usize::from(tl0) + usize::from(tid_or_key)..)?;
     }
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// Looks at a payload; `None` when it is no VP8.
+#[must_use]
+pub fn probe(payload: &[u8]) -> Option<Probe> {
+    let rest = body(payload)?;
+    let &first = payload.first()?;
     let &header = rest.first()?;
     if first & START == 0 || first & PARTITION != 0 {
         return Some(Probe::default());
@@ -78,5 +87,7 @@ mod tests {
         ] {
             assert_eq!(probe(&hex(payload)), expected, "{payload}");
         }
+        assert_eq!(body(&hex("90 f0 9234 07 20 10 02")), Some(&[0x10, 2][..]));
+        assert_eq!(body(&hex("00 b1")), Some(&[0xb1][..]));
     }
 }

@@ -15,9 +15,26 @@ pub struct Probe {
     pub size: Option<(u32, u32)>,
 }
 
-/// Looks at a payload; `None` when it is no VP9.
+/// The payload descriptor (section 4.2), as far as it matters here.
+struct Descriptor {
+    /// A frame of a spatial layer starts here.
+    begins: bool,
+    predicted: bool,
+    /// It belongs to the lowest spatial layer.
+    lowest: bool,
+    /// Of the highest spatial layer.
+    largest: Option<Size>,
+}
+
+/// What a payload adds to the lowest spatial layer of its picture, which is a picture by itself: all of it but the descriptor, and
+/// nothing if it belongs to another layer. `None` when it is no VP9.
 #[must_use]
-pub fn probe(payload: &[u8]) -> Option<Probe> {
+pub fn lowest_layer(payload: &[u8]) -> Option<&[u8]> {
+    let (descriptor, body) = descriptor(payload)?;
+    Some(if descriptor.lowest { body } else { &[] })
+}
+
+fn descriptor(payload: &[u8]) -> Option<(Descriptor, &[u8])> {
     let (&first, mut rest) = payload.split_first()?;
     let flag = |mask: u8| first & mask != 0;
     let (id, predicted, layers, flexible) = (flag(0x80), flag(0x40), flag(0x20), flag(0x10));
@@ -48,10 +65,14 @@ pub fn probe(payload: &[u8]) -> Option<Probe> {
     if structure {
         (largest, rest) = scalability(rest)?;
     }
+    (!rest.is_empty()).then_some((Descriptor { begins, predicted, lowest, largest }, rest))
+}
+
+/// Looks at a payload; `None` when it is no VP9.
+#[must_use]
+pub fn probe(payload: &[u8]) -> Option<Probe> {
+    let (Descriptor { begins, predicted, lowest, largest }, rest) = descriptor(payload)?;
     let frame_start = begins && lowest;
-    if rest.is_empty() {
-        return None;
-    }
     if !frame_start || predicted {
         return Some(Probe { frame_start, ..Probe::default() });
     }
@@ -160,6 +181,14 @@ mod tests {
             (String::new(), None),
         ] {
             assert_eq!(probe(&hex(&payload)), expected, "{payload}");
+        }
+        for (payload, layer) in [
+            ("8c 9234 82 49", Some(&[0x82, 0x49][..])),
+            ("a8 9234 00 07 82", Some(&[0x82])),
+            ("a8 9234 02 07 82", Some(&[])),
+            ("88 12", None),
+        ] {
+            assert_eq!(lowest_layer(&hex(payload)), layer, "{payload}");
         }
     }
 }

@@ -54,7 +54,7 @@ describe("Firefox", { skip, timeout: 120_000 }, () => {
     assert.fail(`${what}: the picture stands still`);
   };
 
-  test("goes live from the desk, and watches that in every delay", async () => {
+  test("goes live from the desk, watches that in every delay, and lists all with stills", async () => {
     const desk = await firefox.newPage();
     await desk.goto(`${server.url}/studio`);
     await desk.until(() => {
@@ -92,6 +92,10 @@ describe("Firefox", { skip, timeout: 120_000 }, () => {
     await shot(page, "figures");
     assert.deepEqual(page.errors, []);
     await page.close();
+    const home = await firefox.newPage();
+    await home.goto(server.url);
+    await home.until(() => document.querySelectorAll("article canvas[data-drawn=true]").length === 2);
+    await home.close();
     await desk.click("Stop the broadcast");
     await desk.until(() => document.querySelector("section[data-phase=off]") !== null);
     assert.deepEqual(desk.errors, []);

@@ -6,14 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use heliograph_media::{
-    SeqNo,
-    h264::{DEFAULT_MAX_NAL, Depacketiser, NalType},
-};
+use heliograph_media::{Codec, SeqNo};
 use heliograph_relay::{FeedBatch, FeedItem, FeedSink, Packet, StreamId, Track};
 
-use super::mp4;
+use super::film::{self, Film};
 
 /// Keyframes that come sooner after the last one are left out: lists of channels need no film.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -50,7 +46,7 @@ pub(crate) struct Keyframe {
     pub(crate) number: u64,
     came: Instant,
     packets: Vec<Arc<Packet>>,
-    film: OnceLock<Option<Bytes>>,
+    film: OnceLock<Option<Film>>,
 }
 
 impl Keyframes {
@@ -130,28 +126,9 @@ impl Stream {
 }
 
 impl Keyframe {
-    /// As a film of one picture; `None` when the access unit turns out to be no keyframe. Made once.
-    pub(crate) fn film(&self) -> Option<Bytes> {
-        self.film.get_or_init(|| self.make_film()).clone()
-    }
-
-    fn make_film(&self) -> Option<Bytes> {
-        let mut depacketiser = Depacketiser::new(DEFAULT_MAX_NAL);
-        let (mut sps, mut pps, mut picture) = (None, None, Vec::new());
-        let mut key = false;
-        for packet in &self.packets {
-            depacketiser
-                .push(packet.seq, &packet.payload, |nal| match NalType::of_header(nal[0]) {
-                    NalType::SPS => sps = Some(nal.to_vec()),
-                    NalType::PPS => pps = Some(nal.to_vec()),
-                    kind => {
-                        key |= kind == NalType::IDR;
-                        mp4::push_sized(&mut picture, nal);
-                    }
-                })
-                .ok()?;
-        }
-        mp4::still(&sps?, &pps?, &picture).filter(|_| key).map(Bytes::from)
+    /// As a film of one picture in its codec; `None` when the access unit turns out to be no keyframe. Made once.
+    pub(crate) fn film(&self, codec: Codec) -> Option<Film> {
+        self.film.get_or_init(|| film::film(codec, &self.packets)).clone()
     }
 }
 
@@ -160,6 +137,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::preview::testing::{IDR, PPS, SPS};
+    use bytes::Bytes;
     use heliograph_relay::{CloseReason, StartParts};
 
     const STREAM: StreamId = StreamId(7);
@@ -251,7 +229,7 @@ mod tests {
         let mut lie = keyframe(begin, 0, 10);
         lie[2] = packet(begin, 0, 12, &[0x41, 0x9a], true);
         video(&keyframes, lie);
-        assert!(keyframes.newest(STREAM).unwrap().film().is_none());
+        assert!(keyframes.newest(STREAM).unwrap().film(Codec::H264).is_none());
     }
 
     #[test]
@@ -259,8 +237,8 @@ mod tests {
         let keyframes = Keyframes::default();
         video(&keyframes, keyframe(Instant::now(), 0, 10));
         let newest = keyframes.newest(STREAM).unwrap();
-        let film = newest.film().unwrap();
+        let film = newest.film(Codec::H264).unwrap().bytes;
         assert_eq!(&film[4..8], b"ftyp");
-        assert_eq!(film.as_ptr(), newest.film().unwrap().as_ptr());
+        assert_eq!(film.as_ptr(), newest.film(Codec::H264).unwrap().bytes.as_ptr());
     }
 }

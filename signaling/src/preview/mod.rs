@@ -1,12 +1,14 @@
 //! A still of what a channel shows, for lists of channels: the newest keyframe as a film of one picture.
 //!
-//! Nothing is decoded here. The keyframe's access unit is wrapped in MP4 as it came, when somebody asks, once per
+//! Nothing is decoded here. The keyframe's access unit is wrapped in MP4 or WebM as it came, when somebody asks, once per
 //! keyframe; the browser decodes it in a `<video>`, which works on plain HTTP too, where `WebCodecs` does not.
 
 mod budget;
+mod film;
 mod keyframes;
 mod mp4;
 mod route;
+mod webm;
 
 pub(crate) use budget::Budget;
 pub(crate) use keyframes::Keyframes;

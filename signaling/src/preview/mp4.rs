@@ -1,6 +1,6 @@
 //! A film of one picture (ISO/IEC 14496-12, 14496-15): the least that every browser plays.
 
-use heliograph_media::h264::Sps;
+use heliograph_media::{av1, h264, h265};
 
 /// Ticks of the only picture and of the film, in thousandths of a second.
 const DURATION: u32 = 1_000;
@@ -14,25 +14,88 @@ pub(super) fn push_sized(sample: &mut Vec<u8>, nal: &[u8]) {
     sample.extend_from_slice(nal);
 }
 
-/// The film of a keyframe. `picture`: its NAL units, each with its length before it; the parameter sets apart.
-/// `None` when the sequence parameter set cannot be read.
-pub(super) fn still(sps: &[u8], pps: &[u8], picture: &[u8]) -> Option<Vec<u8>> {
-    let shape = Sps::parse(sps).ok()?;
-    let (width, height) = (u16::try_from(shape.width).ok()?, u16::try_from(shape.height).ok()?);
-    let (sps_length, pps_length) = (u16::try_from(sps.len()).ok()?, u16::try_from(pps.len()).ok()?);
+/// How a picture is coded, as its sample entry says it.
+pub(super) struct Coding {
+    /// Of the sample entry.
+    name: [u8; 4],
+    /// In pixels.
+    width: u16,
+    /// In pixels.
+    height: u16,
+    /// The box with what a decoder has to know.
+    configuration: Vec<u8>,
+}
 
-    let mut film = Vec::with_capacity(picture.len() + 1_024);
-    film.extend(boxed(*b"ftyp", &[b"isom", &0x200_u32.to_be_bytes()[..], b"isomavc1"]));
-    // Where the picture begins is known once its place in here is: everything before it has a fixed length.
-    let moov = |offset: u32| {
-        let avc_configuration = [
+impl Coding {
+    /// `None` when the sequence parameter set cannot be read. ISO/IEC 14496-15 section 5.3.3.
+    pub(super) fn h264(sps: &[u8], pps: &[u8]) -> Option<Self> {
+        let shape = h264::Sps::parse(sps).ok()?;
+        let configuration = [
             &[1, sps[1], sps[2], sps[3], 0xff, 0xe1][..],
-            &sps_length.to_be_bytes(),
+            &u16::try_from(sps.len()).ok()?.to_be_bytes(),
             sps,
             &[1],
-            &pps_length.to_be_bytes(),
+            &u16::try_from(pps.len()).ok()?.to_be_bytes(),
             pps,
         ];
+        Self::new(*b"avc1", (shape.width, shape.height), boxed(*b"avcC", &configuration))
+    }
+
+    /// `None` when the sequence parameter set cannot be read. ISO/IEC 14496-15 section 8.3.3.
+    pub(super) fn h265(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Self> {
+        const MAIN_10: u8 = 2;
+        let shape = h265::Sps::parse(sps)?;
+        // The profile, tier and level stand behind the header and one byte, as they are written here.
+        let plain = unescaped(sps);
+        let profile = plain.get(3..15)?;
+        let depth = if shape.profile == MAIN_10 { 0xfa } else { 0xf8 };
+        let mut configuration =
+            [&[1][..], profile, &[0xf0, 0, 0xfc, 0xfd, depth, depth, 0, 0, 0x0f, 3]].concat();
+        for unit in [vps, sps, pps] {
+            configuration.extend([0x80 | h265::unit_type(unit)?, 0, 1]);
+            configuration.extend(u16::try_from(unit.len()).ok()?.to_be_bytes());
+            configuration.extend_from_slice(unit);
+        }
+        Self::new(*b"hvc1", (shape.width, shape.height), boxed(*b"hvcC", &[&configuration]))
+    }
+
+    /// `header`: the sequence header, an OBU with its size; `None` when it cannot be read. AV1 in ISOBMFF section 2.3.
+    pub(super) fn av1(header: &[u8]) -> Option<Self> {
+        // Looks at RTP payloads, of which this is the only element then, in a new sequence.
+        let shape = av1::probe(&[&[0x18], header].concat())?.sequence?;
+        let sampling = if shape.profile == 1 { 0 } else { 0x0c };
+        let configuration =
+            [&[0x81, shape.profile << 5 | shape.level, shape.tier << 7 | sampling, 0][..], header];
+        Self::new(*b"av01", (shape.width, shape.height), boxed(*b"av1C", &configuration))
+    }
+
+    fn new(name: [u8; 4], (width, height): (u32, u32), configuration: Vec<u8>) -> Option<Self> {
+        Some(Self { name, width: width.try_into().ok()?, height: height.try_into().ok()?, configuration })
+    }
+}
+
+/// Without the bytes that H.265 inserts against false start codes (section 7.4.2).
+fn unescaped(unit: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(unit.len());
+    let mut zeros = 0;
+    for &byte in unit {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        plain.push(byte);
+    }
+    plain
+}
+
+/// The film of a keyframe. `picture`: as MP4 has it, without what the coding says already. `None`: too long.
+pub(super) fn still(coding: &Coding, picture: &[u8]) -> Option<Vec<u8>> {
+    let Coding { name, width, height, ref configuration } = *coding;
+    let mut film = Vec::with_capacity(picture.len() + 1_024);
+    film.extend(boxed(*b"ftyp", &[b"isom", &0x200_u32.to_be_bytes()[..], b"isom", &name]));
+    // Where the picture begins is known once its place in here is: everything before it has a fixed length.
+    let moov = |offset: u32| {
         let entry = [
             &[0; 6][..],
             &1_u16.to_be_bytes(),
@@ -47,12 +110,12 @@ pub(super) fn still(sps: &[u8], pps: &[u8], picture: &[u8]) -> Option<Vec<u8>> {
             &[0; 32],
             &0x18_u16.to_be_bytes(),
             &[0xff, 0xff],
-            &boxed(*b"avcC", &avc_configuration),
+            configuration,
         ];
         let table = boxed(
             *b"stbl",
             &[
-                &full(*b"stsd", 0, &[&words(&[1]), &boxed(*b"avc1", &entry)]),
+                &full(*b"stsd", 0, &[&words(&[1]), &boxed(name, &entry)]),
                 &full(*b"stts", 0, &[&words(&[1, 1, DURATION])]),
                 &full(*b"stsc", 0, &[&words(&[1, 1, 1, 1])]),
                 &full(*b"stsz", 0, &[&words(&[0, 1]), &length(picture.len())]),
@@ -155,7 +218,7 @@ mod tests {
         push_sized(&mut picture, &[0x65, 1, 2, 3]);
         push_sized(&mut picture, &[0x65, 4]);
         assert_eq!(picture, [0, 0, 0, 4, 0x65, 1, 2, 3, 0, 0, 0, 2, 0x65, 4]);
-        let film = still(sps, &[0x68, 0xce], &picture).unwrap();
+        let film = still(&Coding::h264(sps, &[0x68, 0xce]).unwrap(), &picture).unwrap();
         let kinds: Vec<_> = boxes(&film).into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, ["ftyp", "moov", "mdat"]);
         let table = inside(&film, &["moov", "trak", "mdia", "minf", "stbl"]);
@@ -168,7 +231,7 @@ mod tests {
         let entry = &inside(table, &["stsd"])[8..];
         let (kind, entry) = boxes(entry).remove(0);
         assert_eq!(kind, "avc1");
-        let shape = Sps::parse(sps).unwrap();
+        let shape = h264::Sps::parse(sps).unwrap();
         assert_eq!(u32::from(u16::from_be_bytes(entry[24..26].try_into().unwrap())), shape.width);
         assert_eq!(u32::from(u16::from_be_bytes(entry[26..28].try_into().unwrap())), shape.height);
         assert_eq!(inside(&entry[78..], &["avcC"])[..4], [1, 0x42, 0xc0, 0x0a]);
@@ -178,7 +241,14 @@ mod tests {
 
     #[test]
     fn without_parameters_there_is_no_film() {
-        assert!(still(&[0x67], &[0x68], &[]).is_none());
-        assert!(still(&[0x68, 0, 0, 0], &[0x68], &[]).is_none());
+        assert!(Coding::h264(&[0x67], &[0x68]).is_none());
+        assert!(Coding::h264(&[0x68, 0, 0, 0], &[0x68]).is_none());
+        assert!(Coding::h265(&[0x40, 1], &[0x42, 1], &[0x44, 1]).is_none());
+        assert!(Coding::av1(&[0x0a, 0]).is_none());
+    }
+
+    #[test]
+    fn inserted_bytes_are_no_part_of_the_profile() {
+        assert_eq!(unescaped(&[1, 0, 0, 3, 0, 0, 3, 3, 0, 3]), [1, 0, 0, 0, 0, 3, 0, 3]);
     }
 }

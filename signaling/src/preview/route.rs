@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use heliograph_media::MediaKind;
 use heliograph_relay::StreamSnapshot;
 
 use super::budget::Spent;
@@ -39,9 +40,10 @@ pub(crate) async fn preview(
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let film = keyframe.film().ok_or_else(none)?;
-        app.previews.send(now, film.len()).map_err(spent)?;
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("video/mp4"))], film).into_response()
+        let codec = stream.tracks.iter().find(|track| track.kind == MediaKind::Video).ok_or_else(none)?.codec;
+        let film = keyframe.film(codec).ok_or_else(none)?;
+        app.previews.send(now, film.bytes.len()).map_err(spent)?;
+        ([(header::CONTENT_TYPE, HeaderValue::from_static(film.content_type))], film.bytes).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=2"));

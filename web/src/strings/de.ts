@@ -54,7 +54,7 @@ export const de: Catalogue = {
     port: (port) => `Port ${port}`,
     resolution: (width, height) => `${width} × ${height}`,
     framesPerSecond: (fps) => `${Math.round(fps)} Bilder/s`,
-    noStill: (codec) => `Keine Vorschau von ${codec}`,
+    noStill: (codec) => `Keine Vorschau: Dieser Browser zeigt kein ${codec}`,
   },
 
   badge: {

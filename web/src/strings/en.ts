@@ -52,7 +52,7 @@ export const en = {
     port: (port: number) => `Port ${port}`,
     resolution: (width: number, height: number) => `${width} × ${height}`,
     framesPerSecond: (fps: number) => `${Math.round(fps)} fps`,
-    noStill: (codec: string) => `No preview of ${codec}`,
+    noStill: (codec: string) => `No preview: this browser does not show ${codec}`,
   },
 
   badge: {

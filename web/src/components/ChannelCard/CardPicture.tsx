@@ -1,6 +1,7 @@
-import { useRef } from "react";
+import { useMemo, useRef } from "react";
 import { codecName } from "../../core/codecName";
 import type { StreamEntry } from "../../core/messages";
+import { canShowStill } from "../../core/stillType";
 import { usePreview } from "../../hooks/usePreview";
 import { useStrings } from "../../hooks/useStrings";
 import { CardArt } from "./CardArt";
@@ -16,8 +17,8 @@ export function CardPicture({ name, stream }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { card } = useStrings();
   const video = stream.state === "waiting" ? undefined : stream.tracks.find((track) => track.kind === "video");
-  // The server makes films of one picture of H.264 only.
-  const hasStill = video?.codec === "h264";
+  const codec = video?.codec;
+  const hasStill = useMemo(() => codec !== undefined && canShowStill(codec, document.createElement("video")), [codec]);
   const drawn = usePreview(canvas, stream.port, hasStill);
   return (
     <>
