@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use heliograph_media::{
     Ssrc, WireSeq,
     rtcp::{
-        MAX_FIR_ENTRIES, MAX_LOST_PER_NACK, MAX_PACKETS_PER_COMPOUND, MAX_REPORTS, ReportBlock, Rtcp,
-        SenderInfo, is_rtcp, parse_compound, write_bye, write_captured, write_least_delay, write_nack,
-        write_pli, write_receiver_report, write_sender_report,
+        MAX_FEEDBACK_PACKETS, MAX_FIR_ENTRIES, MAX_LOST_PER_NACK, MAX_PACKETS_PER_COMPOUND, MAX_REPORTS,
+        ReportBlock, Rtcp, SenderInfo, is_rtcp, parse_compound, write_bye, write_captured, write_least_delay,
+        write_nack, write_pli, write_receiver_report, write_sender_report,
     },
 };
 use libfuzzer_sys::fuzz_target;
@@ -37,6 +37,10 @@ fuzz_target!(|datagram: &[u8]| {
             }
             Rtcp::Fir { media } => {
                 assert!(media.len() <= MAX_FIR_ENTRIES);
+                continue;
+            }
+            Rtcp::TransportFeedback(feedback) => {
+                assert!(feedback.arrivals.len() <= MAX_FEEDBACK_PACKETS);
                 continue;
             }
             // The sender is not kept, so any will do.
