@@ -29,7 +29,7 @@ const HEAR_EVERY: Duration = Duration::from_millis(100);
 const LEAST_MICROS: u64 = 8_000;
 /// What each packet is longer by on the line: headers of IPv4, UDP and SRTP's tag are not ours to count exactly.
 const HEADERS: u64 = 28;
-/// For so long the first word is waited for; after that the viewer tells nothing.
+/// For so long a word is waited for; after that the viewer tells nothing (more), and its picture must not stand still for it.
 const UNHEARD: Duration = Duration::from_millis(400);
 /// A queue that is none.
 pub(crate) const EMPTY: Duration = Duration::from_millis(15);
@@ -156,6 +156,7 @@ impl Line {
     pub(crate) fn has_room(&self, now: Instant) -> bool {
         self.in_flight < self.window + self.unasked_for(now)
             || (self.newest.is_none() && now.saturating_duration_since(self.begun) >= UNHEARD)
+            || now.saturating_duration_since(self.heard) >= UNHEARD
     }
 
     /// Whether something is to be heard of the line again: then packets get numbers until it is.
@@ -425,6 +426,15 @@ mod tests {
         let took = sim.replay(600);
         assert!((400..700).contains(&took), "{took} ms");
         assert!(sim.heard.is_none());
+    }
+
+    #[test]
+    fn a_viewer_that_tells_no_more_does_not_stand_still() {
+        let mut sim = Sim::new(3_000);
+        sim.replay(100);
+        assert!(sim.line.is_narrow());
+        sim.told += Duration::from_secs(3_600);
+        sim.replay(300);
     }
 
     #[test]
