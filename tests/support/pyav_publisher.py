@@ -1,6 +1,7 @@
 """A publisher out of PyAV, which brings an FFmpeg of its own: `pyav_publisher.py FORMAT URL VIDEO AUDIO [OPTION=VALUE]...`.
 
-Encodes 25 moving pictures a second and a tone with the named encoders, at their own pace, until SIGINT or SIGTERM.
+Encodes 25 moving pictures a second and a tone with the named encoders, at their own pace, until SIGINT or SIGTERM. With several
+encoders of a kind, as `libx264,libx265`, there are as many tracks of it.
 """
 
 import signal
@@ -23,23 +24,25 @@ def publish(form, url, video, audio, options, ended):
     pictures = av.open("testsrc2=size=640x360:rate=25", format="lavfi")
     sounds = av.open("sine=frequency=440:sample_rate=48000:samples_per_frame=960,aformat=channel_layouts=stereo", format="lavfi")
     out = av.open(url, "w", format=form, options=options)
-    seen = out.add_stream(video, rate=25, options=ENCODERS.get(video, {}))
-    seen.width, seen.height, seen.pix_fmt, seen.bit_rate = 640, 360, "yuv420p", 800_000
-    seen.codec_context.gop_size, seen.codec_context.max_b_frames = 25, 0
-    heard = out.add_stream(audio, rate=48000, options=ENCODERS.get(audio, {}))
-    heard.layout, heard.bit_rate = "stereo", 96_000
-    resampler = av.AudioResampler(heard.codec_context.format, "stereo", 48000)
+    seen = [out.add_stream(name, rate=25, options=ENCODERS.get(name, {})) for name in video.split(",")]
+    for track in seen:
+        track.width, track.height, track.pix_fmt, track.bit_rate = 640, 360, "yuv420p", 800_000
+        track.codec_context.gop_size, track.codec_context.max_b_frames = 25, 0
+    heard = [out.add_stream(name, rate=48000, options=ENCODERS.get(name, {})) for name in audio.split(",")]
+    for track in heard:
+        track.layout, track.bit_rate = "stereo", 96_000
+    resampler = av.AudioResampler(heard[0].codec_context.format, "stereo", 48000)
     frames = sounds.decode(audio=0)
     begun, until = time.monotonic(), 0.0
     for picture in pictures.decode(video=0):
-        for packet in seen.encode(picture):
-            out.mux(packet)
+        for track in seen:
+            out.mux(track.encode(picture))
         while until <= picture.time:
             sound = next(frames)
             until = sound.time + sound.samples / 48000
             for piece in resampler.resample(sound):
-                for packet in heard.encode(piece):
-                    out.mux(packet)
+                for track in heard:
+                    out.mux(track.encode(piece))
         if ended.wait(max(0.0, begun + picture.time - time.monotonic())):
             break
     out.close()
