@@ -8,6 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use heliograph_http::{Refusal, body::read_text};
 use heliograph_relay::{AllocateError, Allocation, StreamRequest};
 use tracing::{info, warn};
 
@@ -15,7 +16,6 @@ use crate::{
     app::App,
     query::{Pairs, PortWish, port},
 };
-use heliograph_http::{Refusal, body::read_text};
 
 /// `POST /stream`
 pub(crate) async fn allocate(

@@ -18,11 +18,11 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
+use heliograph_http::{Refusal, headers::bearer};
 use rand::RngExt as _;
 use thiserror::Error;
 
 use crate::app::App;
-use heliograph_http::{Refusal, headers::bearer};
 
 /// The secret that opens `/stream` on the public listener. Never printed, compared in constant time.
 #[derive(Clone, PartialEq, Eq)]

@@ -80,7 +80,7 @@ pub(crate) fn parse(message: &[u8]) -> Result<Inbound, String> {
 const MOST_DELAY_MS: u32 = 60_000;
 
 /// Longest name of a layer, in bytes; the relay takes no longer ones.
-const MAX_RID: usize = 32;
+pub(crate) const MAX_RID: usize = 32;
 
 /// How many messages a viewer may send: a burst of candidates, then a trickle. Whoever says more wants to keep us
 /// busy.

@@ -11,6 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
+use heliograph_http::Refusal;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
@@ -24,7 +25,6 @@ use crate::{
     directory::Listing,
     messages::{IceServer, PageConfig},
 };
-use heliograph_http::Refusal;
 
 /// How often counts are looked at again while nothing else changes.
 const COUNTS_INTERVAL: Duration = Duration::from_secs(5);

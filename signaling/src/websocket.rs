@@ -7,6 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use heliograph_http::{Refusal, body::MAX_BODY};
 use tracing::debug;
 
 use crate::{
@@ -16,7 +17,6 @@ use crate::{
     query::{Pairs, Target},
     socket,
 };
-use heliograph_http::{Refusal, body::MAX_BODY};
 
 /// Read and write buffers of a socket. The library's default of 128 KiB each would be most of a viewer's memory. Longer
 /// messages, of which there is one of some kilobytes, are read and written in pieces.

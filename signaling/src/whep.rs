@@ -14,6 +14,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, options, patch, post},
 };
+use heliograph_http::{
+    Refusal,
+    body::read_text,
+    cors,
+    headers::{ACCEPT_PATCH, ACCEPT_POST, FRAGMENT, SDP, accepts_sdp, ascii, is_type, with},
+};
 use heliograph_relay::{ChannelName, StreamId, WatchError, WatchRequest};
 use tokio::time::timeout;
 use tracing::warn;
@@ -25,13 +31,7 @@ use crate::{
     messages::{PlayoutRange, ServerMessage},
     playout,
     query::{Pairs, stream_by_port},
-    whep_sessions::{Condition, Patched, SessionId},
-};
-use heliograph_http::{
-    Refusal,
-    body::read_text,
-    cors,
-    headers::{ACCEPT_PATCH, ACCEPT_POST, FRAGMENT, SDP, accepts_sdp, ascii, is_type, with},
+    whep_sessions::{Condition, Patched, SessionId, Word},
 };
 
 const ENDPOINT_METHODS: &str = "POST, OPTIONS";
@@ -119,12 +119,20 @@ async fn join(
     }
     let playout =
         playout::asked(pairs).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, "bad_query", why))?;
+    let layer = crate::query::first(pairs, "layer");
+    if layer.is_some_and(|rid| rid.is_empty() || rid.len() > inbound::MAX_RID) {
+        let why = format!("layer is the name of a layer, 1 to {} bytes", inbound::MAX_RID);
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_query", why));
+    }
     let offer = read_text(body, app.settings.body_limit).await?;
     let request = WatchRequest { local_ip: client.local, remote: client.ip, transport: "whep" };
     let joined = timeout(JOIN_LIMIT, app.backend.watch_answer(stream, request, &offer)).await;
     let joined = joined.unwrap_or_else(|_| Err(WatchError::Internal("no answer in time".to_owned())));
     let (mut viewer, answer) = joined.map_err(|error| refusal(&error))?;
     let PlayoutRange { min_ms, max_ms, limit_ms } = playout::apply(&mut *viewer, playout);
+    if layer.is_some() {
+        viewer.pick_layer(layer);
+    }
     let (id, tag) = app.whep.start(viewer, client, stream, &offer);
 
     let mut response = (StatusCode::CREATED, answer).into_response();
@@ -168,7 +176,7 @@ async fn trickle(
     }
 }
 
-/// `POST`: what a viewer of the WebSocket says while it watches, `clock` and `delay`.
+/// `POST`: what a viewer of the WebSocket says while it watches, `clock`, `delay` and `layer`.
 async fn say(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -180,15 +188,19 @@ async fn say(
     let message = read_text(body, app.settings.body_limit).await?;
     match inbound::parse(message.as_bytes()).map_err(bad)? {
         Inbound::Clock(client_us) => {
-            let stream = app.whep.say(id, None).await.ok_or_else(Refusal::no_session)??;
+            let stream = app.whep.say(id, Word::Nothing).await.ok_or_else(Refusal::no_session)??;
             let answer = ServerMessage::Clock(app.clock(client_us, Some(stream)));
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
         }
         Inbound::Delay(delay) => {
-            app.whep.say(id, Some(delay)).await.ok_or_else(Refusal::no_session)??;
+            app.whep.say(id, Word::Delay(delay)).await.ok_or_else(Refusal::no_session)??;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        _ => Err(bad("a WHEP session is asked for the clock or told a delay, nothing else".to_owned())),
+        Inbound::Layer(rid) => {
+            app.whep.say(id, Word::Layer(rid)).await.ok_or_else(Refusal::no_session)??;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        _ => Err(bad("a WHEP session takes clock, delay and layer, nothing else".to_owned())),
     }
 }
 

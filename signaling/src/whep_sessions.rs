@@ -10,13 +10,13 @@ use std::{
 use axum::http::{StatusCode, header};
 use dashmap::DashMap;
 use heliograph_edge::sdp::parse_candidate_fragment;
+use heliograph_http::Refusal;
 use heliograph_relay::{CloseReason, StreamId, ViewerEvent, WatchError};
 use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, info, info_span};
 
 use crate::{backend::Viewer, client::Client, inbound::Budget, whep};
-use heliograph_http::Refusal;
 
 /// Requests that wait for one session. More of them wait in their own connections.
 const QUEUE: usize = 2;
@@ -52,9 +52,20 @@ pub(crate) enum Patched {
     },
 }
 
+/// What a viewer says beside its negotiation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// A question that needs nothing of the session but that it is there.
+    Nothing,
+    /// How late it sees the stream.
+    Delay(Duration),
+    /// Which layer of the picture it wants; none: as the network permits.
+    Layer(Option<String>),
+}
+
 enum Command {
     Patch { condition: Condition, fragment: String, reply: oneshot::Sender<Result<Patched, Refusal>> },
-    Say { delay: Option<Duration>, reply: oneshot::Sender<Result<StreamId, Refusal>> },
+    Say { word: Word, reply: oneshot::Sender<Result<StreamId, Refusal>> },
     End { reply: oneshot::Sender<()> },
 }
 
@@ -105,15 +116,10 @@ impl WhepSessions {
         answer.await.ok()
     }
 
-    /// The viewer says something beside its negotiation: how late it sees the stream, or nothing but a question. Returns what
-    /// it watches; `None` when there is no such session.
-    pub(crate) async fn say(
-        &self,
-        id: SessionId,
-        delay: Option<Duration>,
-    ) -> Option<Result<StreamId, Refusal>> {
+    /// The viewer says something beside its negotiation. Returns what it watches; `None` when there is no such session.
+    pub(crate) async fn say(&self, id: SessionId, word: Word) -> Option<Result<StreamId, Refusal>> {
         let (reply, answer) = oneshot::channel();
-        self.sender(id)?.send(Box::new(Command::Say { delay, reply })).await.ok()?;
+        self.sender(id)?.send(Box::new(Command::Say { word, reply })).await.ok()?;
         answer.await.ok()
     }
 
@@ -154,8 +160,8 @@ impl Session {
                         // Whoever asked may be gone by now.
                         let _ = reply.send(self.patch(&condition, &fragment));
                     }
-                    Some(Command::Say { delay, reply }) => {
-                        let _ = reply.send(self.say(delay));
+                    Some(Command::Say { word, reply }) => {
+                        let _ = reply.send(self.say(&word));
                     }
                     Some(Command::End { reply }) => {
                         self.viewer.close(CloseReason::ViewerLeft);
@@ -174,7 +180,7 @@ impl Session {
         }
     }
 
-    fn say(&mut self, delay: Option<Duration>) -> Result<StreamId, Refusal> {
+    fn say(&mut self, word: &Word) -> Result<StreamId, Refusal> {
         if !self.budget.take(tokio::time::Instant::now()) {
             return Err(Refusal::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -183,8 +189,10 @@ impl Session {
             )
             .header(header::RETRY_AFTER, "10"));
         }
-        if let Some(delay) = delay {
-            self.viewer.report_delay(delay);
+        match word {
+            Word::Nothing => {}
+            Word::Delay(delay) => self.viewer.report_delay(*delay),
+            Word::Layer(rid) => self.viewer.pick_layer(rid.as_deref()),
         }
         Ok(self.stream)
     }

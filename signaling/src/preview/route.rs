@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use heliograph_http::Refusal;
 use heliograph_media::MediaKind;
 use heliograph_relay::StreamSnapshot;
 
@@ -16,7 +17,6 @@ use crate::{
     client::Client,
     query::{self, Pairs},
 };
-use heliograph_http::Refusal;
 
 /// `GET /preview?port=N` or `?channel=NAME`: a film of one picture, the newest keyframe.
 pub(crate) async fn preview(

@@ -260,6 +260,27 @@ async fn a_session_that_the_relay_ends_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_viewer_asks_for_a_layer() {
+    let relay = FakeRelay::new();
+    relay.publish(24_000, Some("den"), StreamState::Live);
+    let router = public(&relay, settings(|_| {}));
+    let answer = ask(&router, "POST /whep/den?layer=m", SDP, OFFER).await;
+    assert_eq!(answer.status.as_u16(), 201);
+    let say = format!("POST {}/messages", answer.header("location"));
+    let json = &[("content-type", "application/json")][..];
+    for wish in ["\"l\"", "null"] {
+        let body = format!(r#"{{"event":"layer","data":{wish}}}"#);
+        assert_eq!(ask(&router, &say, json, &body).await.status.as_u16(), 204);
+    }
+    let viewer = relay.viewer(0).await;
+    assert_eq!(*viewer.layers.lock().unwrap(), [Some("m".to_owned()), Some("l".to_owned()), None]);
+    for name in [String::new(), "x".repeat(33)] {
+        let refused = ask(&router, &format!("POST /whep/den?layer={name}"), SDP, OFFER).await;
+        assert_eq!((refused.status.as_u16(), refused.json()["code"].as_str()), (400, Some("bad_query")));
+    }
+}
+
+#[tokio::test]
 async fn a_viewer_asks_for_the_clock_and_says_how_late_it_is() {
     let (relay, router, answer) = joined().await;
     let uplink = Uplink { delay: Duration::from_millis(120), basis: UplinkBasis::Network };
@@ -276,7 +297,8 @@ async fn a_viewer_asks_for_the_clock_and_says_how_late_it_is() {
     assert_eq!(*viewer.delays.lock().unwrap(), [Duration::from_millis(140)]);
 
     for (headers, body, status, code) in [
-        (json, r#"{"event":"layer","data":"h"}"#, 400, "bad_message"),
+        (json, r#"{"event":"layer","data":7}"#, 400, "bad_message"),
+        (json, r#"{"event":"playout","data":null}"#, 400, "bad_message"),
         (json, r#"{"event":"delay","data":{"delay_ms":-1}}"#, 400, "bad_message"),
         (json, "", 400, "bad_message"),
         (SDP, delay, 415, "wrong_type"),

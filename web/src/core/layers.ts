@@ -19,6 +19,15 @@ export function readLayers(layers: unknown): readonly Layer[] {
   return read.length > 1 ? read : NO_LAYERS;
 }
 
+/** Whether a viewer would choose between the same. */
+export function sameLayers(one: readonly Layer[], other: readonly Layer[]): boolean {
+  const same = (layer: Layer, index: number): boolean => {
+    const { rid, width, height } = other[index] ?? {};
+    return layer.rid === rid && layer.width === width && layer.height === height;
+  };
+  return one.length === other.length && one.every(same);
+}
+
 /** Always the same list, so that nobody takes it for news. */
 export const NO_LAYERS: readonly Layer[] = [];
 const MOST_LAYERS = 16;

@@ -536,6 +536,24 @@ describe("a session over WHEP", () => {
     expect(session.uplink).toEqual({ delay_ms: 50, basis: "network" });
   });
 
+  it("asks for a layer over WHEP, also one that was picked before", async () => {
+    const { session, peers, fetches } = fakeSession(undefined, { forced: "whep" });
+    const asked: unknown[] = [];
+    fetches.mockImplementation((url, init) => {
+      if (typeof url !== "string" || !url.endsWith("/messages")) return Promise.resolve(created());
+      const message = JSON.parse(init?.body as string) as { event: string; data: unknown };
+      if (message.event === "layer") asked.push(message.data);
+      return Promise.resolve(new Response(null, { status: 204 }));
+    });
+    session.pickLayer("l");
+    session.start();
+    await pass();
+    newest(peers).become("connected");
+    session.pickLayer(null);
+    await pass();
+    expect(asked).toEqual(["l", null]);
+  });
+
   it("learns from the list of streams what WHEP does not say", async () => {
     const entry = { channel: "dawn", name: "Dawn", port: 1, since_ms: 0, state: "away", viewers: 4, bitrate_bps: 0, tracks: [], uplink: { delay_ms: 40, basis: "network" }, warnings: [] };
     let tell: (one: unknown) => void = () => undefined;
@@ -551,6 +569,13 @@ describe("a session over WHEP", () => {
     tell(entry);
     expect(session.snapshot()).toMatchObject({ viewers: 4, title: "Dawn", state: { kind: "away" } });
     expect(session.uplink).toEqual({ delay_ms: 40, basis: "network" });
+    const layers = [{ rid: "h", width: 1280, height: 720 }, { rid: "l", width: 320, height: 180 }];
+    const flowing = (bitrate: number) => layers.map((layer) => ({ ...layer, fps: 30, bitrate_bps: bitrate }));
+    tell({ ...entry, layers: flowing(1) });
+    const shown = session.snapshot().layers;
+    expect(shown.map(({ rid }) => rid)).toEqual(["h", "l"]);
+    tell({ ...entry, layers: flowing(2) });
+    expect(session.snapshot().layers, "no news").toBe(shown);
     tell(null);
     expect(session.snapshot().state).toEqual({ kind: "offline", ended: true });
   });

@@ -1,5 +1,5 @@
-import { NO_LAYERS } from "./layers";
-import type { ClockAnswer, StreamEntry, ViewerMessage } from "./messages";
+import { NO_LAYERS, readLayers, sameLayers } from "./layers";
+import type { ClockAnswer, Layer, StreamEntry, ViewerMessage } from "./messages";
 import { refusedMedia } from "./sdp";
 import { causeOf, causeOfStatus, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
@@ -23,6 +23,7 @@ export class WhepClient implements SignalClient {
   #stopPresence: (() => void) | null = null;
   #opened = false;
   #closed = false;
+  #layers: readonly Layer[] = NO_LAYERS;
 
   readonly #url: string;
   readonly #fetch: typeof fetch;
@@ -56,6 +57,10 @@ export class WhepClient implements SignalClient {
       this.#listener({ type: "clock", clientUs: message.client_us, serverUs: message.server_us });
       this.#listener({ type: "uplink", uplink: readUplink(message.uplink) });
     });
+  }
+
+  sendLayer(rid: string | null): void {
+    void this.#say({ event: "layer", data: rid });
   }
 
   sendDelay(delayMs: number): void {
@@ -145,7 +150,10 @@ export class WhepClient implements SignalClient {
         // Counts are looked at every few seconds only, and we are one of them.
         this.#listener({ type: "viewers", count: Math.max(1, entry.viewers) });
         this.#listener({ type: "uplink", uplink: readUplink(entry.uplink) });
-        this.#listener({ type: "state", state: entry.state, name: entry.name, layers: NO_LAYERS });
+        const layers = readLayers(entry.layers);
+        // Their bitrates change all the time, the layers hardly ever.
+        if (!sameLayers(layers, this.#layers)) this.#layers = layers;
+        this.#listener({ type: "state", state: entry.state, name: entry.name, layers: this.#layers });
       } else if (seen) {
         this.#end({ code: "ended" });
       }
