@@ -187,12 +187,12 @@ export const de: Catalogue = {
     delayFrom: {
       reports: {
         capture: "von der Kamera bis zu Ihrem Auge",
-        network: "vom Encoder bis zu Ihrem Auge; was Kamera und Encoder brauchen, ist nicht enthalten",
+        network: "vom Encoder bis zu Ihrem Auge. Was Kamera und Streaming-Programm vor dem Senden brauchen, lässt sich von hier nicht messen: Es kommt hinzu, oft eine Zehntelsekunde.",
         none: "vom Server bis zu Ihrem Auge; der Weg von der Kamera zum Server ist nicht bekannt und nicht enthalten",
       },
       parts: {
         capture: "von der Kamera bis zu Ihrem Auge; Weg zum Server, Netz, Puffer und Dekodieren zusammen",
-        network: "Weg zum Server, Netz, Puffer und Dekodieren zusammen; was Kamera und Encoder brauchen, ist nicht enthalten",
+        network: "Weg zum Server, Netz, Puffer und Dekodieren zusammen. Was Kamera und Streaming-Programm vor dem Senden brauchen, lässt sich von hier nicht messen: Es kommt hinzu, oft eine Zehntelsekunde.",
         none: "Netz, Puffer und Dekodieren zusammen; der Weg von der Kamera zum Server ist nicht bekannt und nicht enthalten",
       },
     },

@@ -189,12 +189,12 @@ export const en = {
     delayFrom: {
       reports: {
         capture: "from the camera to your eye",
-        network: "from the encoder to your eye; what camera and encoder take is not in it",
+        network: "from the encoder to your eye. What camera and streaming program take before they send cannot be measured from here: it comes on top, often a tenth of a second.",
         none: "from the server to your eye; the way from the camera to the server is not known and not in it",
       },
       parts: {
         capture: "from the camera to your eye; the way to the server, network, buffer and decoding added up",
-        network: "the way to the server, network, buffer and decoding added up; what camera and encoder take is not in it",
+        network: "the way to the server, network, buffer and decoding added up. What camera and streaming program take before they send cannot be measured from here: it comes on top, often a tenth of a second.",
         none: "network, buffer and decoding added up; the way from the camera to the server is not known and not in it",
       },
     },

@@ -1,4 +1,4 @@
-import { useMemo, useRef } from "react";
+import { useRef, useState } from "react";
 import { codecName } from "../../core/codecName";
 import type { StreamEntry } from "../../core/messages";
 import { canShowStill } from "../../core/stillType";
@@ -17,8 +17,8 @@ export function CardPicture({ name, stream }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { card } = useStrings();
   const video = stream.state === "waiting" ? undefined : stream.tracks.find((track) => track.kind === "video");
-  const codec = video?.codec;
-  const hasStill = useMemo(() => codec !== undefined && canShowStill(codec, document.createElement("video")), [codec]);
+  const [probe] = useState(() => document.createElement("video"));
+  const hasStill = video !== undefined && canShowStill(video.codec, probe);
   const drawn = usePreview(canvas, stream.port, hasStill);
   return (
     <>
