@@ -86,19 +86,24 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
     const page = await desk(t, "camera");
     await says(page, "AV1");
 
-    /** The descriptions of a browser that has not learnt these codecs. */
-    const without = (unknown) => `for (const describe of ["createAnswer", "createOffer"]) {
+    /** A browser that has not learnt these codecs: what it says of itself, and its descriptions. */
+    const without = (unknown) => `const all = RTCRtpReceiver.getCapabilities;
+    RTCRtpReceiver.getCapabilities = (kind) => {
+      const { codecs, ...others } = all(kind);
+      return { codecs: codecs.filter(({ mimeType }) => !${unknown}.test(mimeType)), ...others };
+    };
+    for (const describe of ["createAnswer", "createOffer"]) {
       const original = RTCPeerConnection.prototype[describe];
       RTCPeerConnection.prototype[describe] = function () {
         for (const transceiver of this.getTransceivers()) {
           const { codecs } = RTCRtpReceiver.getCapabilities(transceiver.receiver.track.kind);
-          transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => !${unknown}.test(mimeType)));
+          transceiver.setCodecPreferences(codecs);
         }
         return original.call(this);
       };
     }`;
     const hears = await open(t, "/c/camera", without(/AV1/i));
-    await says(hears, "Your browser cannot play all of this stream");
+    await says(hears, "Its picture is AV1, a format that this browser does not know.");
     await hears.locator('section[data-state="live"]').waitFor({ timeout: 15_000 });
     await shot(hears, "watch-without-codec");
     const sees = await open(t, "/c/camera");
@@ -106,7 +111,7 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
     await says(page, "1 viewer sees no picture: the browser cannot play AV1");
     const overWhep = await open(t, "/c/camera?signaling=whep", without(/AV1/i));
     await overWhep.locator('section[data-state="live"]').waitFor({ timeout: 15_000 });
-    await says(overWhep, "Your browser cannot play all of this stream");
+    await says(overWhep, "Its picture is AV1, a format that this browser does not know.");
     await says(page, "2 viewers see no picture: their browsers cannot play AV1");
     const nothing = await open(t, "/c/camera", without(/AV1|opus/i));
     await says(nothing, "This browser cannot play the stream");
