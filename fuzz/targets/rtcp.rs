@@ -57,6 +57,10 @@ fuzz_target!(|datagram: &[u8]| {
             Rtcp::Captured { ssrc, rtp_timestamp, ago } => {
                 write_captured(&mut out, *ssrc, *rtp_timestamp, *ago)
             }
+            Rtcp::TransportFeedback(feedback) => {
+                assert!(feedback.arrivals.len() <= MAX_FEEDBACK_PACKETS);
+                continue;
+            }
             Rtcp::Other => continue,
         }
         assert_eq!(parse_compound(&out).as_deref(), Ok(std::slice::from_ref(packet)));

@@ -294,6 +294,13 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(read) = super::read(&body) {
+                prop_assert!(read.arrivals.len() <= MAX_FEEDBACK_PACKETS);
+            }
+        }
+
+        #[test]
         fn comes_back_as_written(
             first: u16,
             start in 0_u64..100_000_000,

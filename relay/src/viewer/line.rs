@@ -21,6 +21,8 @@ const REMEMBERED: usize = 512;
 const WAITED: Duration = Duration::from_millis(3);
 /// What a line carries is counted over so much time in which it was busy, and half of what is older.
 const WINDOW_MICROS: u64 = 150_000;
+/// The quickest packet is one of this time and as much before: clocks drift, and routes change.
+const QUICKEST_OF: Duration = Duration::from_secs(30);
 /// What was counted longer ago than this is not true any more: the line may have become wider.
 const STALE: Duration = Duration::from_secs(2);
 /// In live, words come at most so often: each of them is a datagram to open.
@@ -50,7 +52,7 @@ pub(crate) type Number = [u8; 4];
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     /// Microseconds after the beginning.
-    at: u32,
+    at: u64,
     bytes: u16,
     told: bool,
     /// The packet before it had a number, too.
@@ -76,8 +78,10 @@ pub(crate) struct Line {
     begun: Instant,
     next: u16,
     sent: VecDeque<Sent>,
-    /// Of the quickest packet, from our clock to the viewer's, microseconds.
-    quickest: Option<i64>,
+    /// Of the quickest packet, from our clock to the viewer's, microseconds: lately, and in the period before.
+    quickest: [Option<i64>; 2],
+    /// When the period began.
+    quickest_since: Instant,
     /// The viewer's clock began with this, and with how much of it passed since: the wire has 24 bits.
     reference: Option<(u32, i64)>,
     /// When the newest packet came, on the viewer's clock.
@@ -111,7 +115,8 @@ impl Line {
             begun: now,
             next: 0,
             sent: VecDeque::new(),
-            quickest: None,
+            quickest: [None; 2],
+            quickest_since: now,
             reference: None,
             newest: None,
             busy_bytes: 0,
@@ -186,7 +191,7 @@ impl Line {
             self.sent.pop_front();
         }
         self.in_flight += bytes as u64;
-        let at = u32::try_from(now.saturating_duration_since(self.begun).as_micros()).unwrap_or(u32::MAX);
+        let at = u64::try_from(now.saturating_duration_since(self.begun).as_micros()).unwrap_or(u64::MAX);
         self.sent.push_back(Sent {
             at,
             bytes: bytes.min(usize::from(u16::MAX)) as u16,
@@ -200,6 +205,10 @@ impl Line {
     /// The viewer tells of some packets. `None`: of none that is new.
     pub(crate) fn on_feedback(&mut self, now: Instant, feedback: &TransportFeedback) -> Option<Heard> {
         let reference = self.unwrap_reference(feedback.reference);
+        if now.saturating_duration_since(self.quickest_since) >= QUICKEST_OF {
+            self.quickest = [None, self.quickest[0]];
+            self.quickest_since = now;
+        }
         let mut lost = 0;
         let (mut queue, mut sent_at) = (None, 0);
         let mut micros_before = self.newest.map(|(_, at)| at);
@@ -207,15 +216,15 @@ impl Line {
             let number = feedback.first.0.wrapping_add(place);
             let Some(sent) = self.entry(number).filter(|sent| !sent.told) else { continue };
             sent.told = true;
-            let (at, bytes, follows) = (i64::from(sent.at), u64::from(sent.bytes), sent.follows);
+            let (at, bytes, follows) = (sent.at.cast_signed(), u64::from(sent.bytes), sent.follows);
             let Some(arrival) = arrival else {
                 lost += 1;
                 continue;
             };
             let arrival = reference + i64::from(*arrival) * TICK_MICROS;
             let way = arrival - at;
-            let quickest = self.quickest.map_or(way, |quickest| quickest.min(way));
-            self.quickest = Some(quickest);
+            let quickest = self.quickest.into_iter().flatten().fold(way, i64::min);
+            self.quickest[0] = Some(self.quickest[0].map_or(way, |lately| lately.min(way)));
             let waited = Duration::from_micros((way - quickest).unsigned_abs());
             queue = Some(waited);
             if let Some(before) = micros_before.filter(|_| follows && waited >= WAITED) {
@@ -435,6 +444,27 @@ mod tests {
         assert!(sim.line.is_narrow());
         sim.told += Duration::from_secs(3_600);
         sim.replay(300);
+    }
+
+    #[test]
+    fn clocks_that_drift_for_hours_make_no_queue() {
+        let start = Instant::now();
+        let mut line = Line::new(start, 3);
+        let mut longest = Duration::ZERO;
+        // Three hours, a packet each second, on a viewer's clock that is slow by 100 ppm.
+        for second in 0_u32..10_800 {
+            let now = start + Duration::from_secs(second.into());
+            line.sent(now, PACKET);
+            let micros = u64::from(second) * 1_000_100;
+            let feedback = TransportFeedback {
+                first: WireSeq(second as u16),
+                reference: (micros / 64_000) as u32,
+                arrivals: vec![Some((micros % 64_000 / 250) as i32)],
+            };
+            let heard = line.on_feedback(now + WAY, &feedback).unwrap();
+            longest = longest.max(heard.queue);
+        }
+        assert!(longest < Duration::from_millis(10), "{longest:?}");
     }
 
     #[test]
