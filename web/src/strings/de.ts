@@ -79,7 +79,7 @@ export const de: Catalogue = {
   },
 
   several: {
-    title: (count) => `${zahl(count)} Kanäle zugleich`,
+    title: (count) => (count === 1 ? "Ein Kanal" : `${zahl(count)} Kanäle zugleich`),
     listen: (name) => `${name} anhören`,
     listening: (name) => `Sie hören ${name}`,
     remove: (name) => `${name} entfernen`,

@@ -77,7 +77,7 @@ export const en = {
   },
 
   several: {
-    title: (count: number) => `${count.toLocaleString("en")} channels at once`,
+    title: (count: number) => (count === 1 ? "One channel" : `${count.toLocaleString("en")} channels at once`),
     listen: (name: string) => `Listen to ${name}`,
     listening: (name: string) => `You hear ${name}`,
     remove: (name: string) => `Take ${name} away`,
