@@ -155,13 +155,13 @@ fn packets_are_numbered_while_a_viewer_that_tells_of_them_joins() {
     assert!(numbers(&first).into_iter().eq((0..first.len() as u16).map(Some)));
     world.pass(Duration::from_millis(50));
     let more = world.got();
-    // The window is full: only as much goes out as the stream has, and a fifth.
-    assert!((5..30).contains(&more.len()), "{}", more.len());
+    // Nobody has said yet that something waits.
+    assert!((100..150).contains(&more.len()), "{}", more.len());
     assert!(
         more.iter().any(|got| got.ssrc == RTX && heliograph_media::rtp::extension(&got.sealed, 5).is_none())
     );
 
-    // Everything came at once: the rest follows, in two rounds.
+    // Everything came at once: the rest follows.
     let mut sent = numbers(&first).len() + numbers(&more).len();
     for _ in 0..2 {
         let mut told = Vec::new();

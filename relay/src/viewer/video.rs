@@ -31,10 +31,6 @@ const MOST_PARAMETERS: u8 = 4;
 const MOST_BEGINNINGS: usize = 16;
 /// A request for a keyframe that comes sooner after the beginning of a replay means that its beginning got lost.
 const BEGINNING_LOST_WITHIN: Duration = Duration::from_millis(500);
-/// A viewer that tells when packets came gets a keyframe and so many bytes of what follows before its first word: more than
-/// the queue of most lines is known to take only then.
-const PICTURES_AFTER: u64 = 16 << 10;
-const MOST_UNHEARD: u64 = 192 << 10;
 /// How fast timestamps that were stretched find back to their own, in percent of the stream's speed.
 const AFTER_STRETCHING: u32 = 200;
 /// For so long after it has caught up, a viewer gets whatever it asks for twice: nothing can be shown without it.
@@ -123,12 +119,9 @@ impl Video {
         let mut pacer = Pacer::new(now, ring.bitrate(now)).at_most(self.slowed_to);
         if let Some(id) = self.transport_cc_ext {
             let line = self.line.get_or_insert_with(|| Box::new(Line::new(now, id)));
-            let timestamp = ring.get(keyframe).map(|packet| packet.timestamp);
-            let picture =
-                ring.packets_from(keyframe).take_while(|packet| Some(packet.timestamp) == timestamp);
-            let bytes: u64 = picture.map(|packet| packet.payload.len() as u64).sum();
-            let window = (bytes + PICTURES_AFTER).clamp(pace::AT_ONCE, MOST_UNHEARD);
-            line.open(now, window, Bitrate::bps(ring.bitrate(now).as_bps() * 6 / 5));
+            let age = ring.get(keyframe).map(|first| now.saturating_duration_since(first.arrival));
+            let bitrate = ring.bitrate(now);
+            line.open(now, bitrate, bitrate.bytes_in(age.unwrap_or_default()));
             // What the line is known to carry holds for another replay, too.
             line.last().filter(|_| line.is_narrow()).inspect(|heard| pacer.on_heard(heard));
         }
