@@ -13,7 +13,7 @@ use heliograph_tests::{
     ports::PortBlock,
     pyav,
     server::{Server, ServerPlan},
-    viewer::{whep::WhepViewer, ws::WsViewer},
+    viewer::{ViewerReport, whep::WhepViewer, ws::WsViewer},
     wait::until,
 };
 
@@ -52,6 +52,16 @@ async fn watched(server: &Server, times: Times, publisher: Foreign) -> anyhow::R
     Ok((viewer, publisher))
 }
 
+/// Across publishers: one peer connection, one SSRC for each track, nothing lost and no step back in time.
+fn went_on(report: &ViewerReport) -> anyhow::Result<()> {
+    ensure!(report.offers == 1, "the same peer connection");
+    for (name, track) in [("pictures", &report.video), ("sound", &report.audio)] {
+        let figures = (track.ssrcs.len(), track.lost(), track.backwards);
+        ensure!(figures == (1, 0, 0), "{name}: SSRCs, lost, steps back: {figures:?}");
+    }
+    Ok(())
+}
+
 /// The same for viewers of two makes; killed and started again at once, it goes on for them.
 async fn is_watched_killed_and_back(
     server: &Server,
@@ -64,11 +74,7 @@ async fn is_watched_killed_and_back(
     publisher.kill().await?;
     let publisher = publish()?;
     let report = viewer.watch().more(50, SOON).await?;
-    ensure!(report.offers == 1, "the same peer connection");
-    for (name, track) in [("pictures", &report.video), ("sound", &report.audio)] {
-        let figures = (track.ssrcs.len(), track.lost(), track.backwards);
-        ensure!(figures == (1, 0, 0), "{name}: SSRCs, lost, steps back: {figures:?}");
-    }
+    went_on(&report)?;
     publisher.finish().await?;
     server.wait_for_state("one", "away", SOON).await?;
     Ok(())
@@ -161,10 +167,7 @@ async fn ffmpeg_over_plain_rtp() -> anyhow::Result<()> {
     .await?;
     let publisher = plain_rtp(port)?;
     let report = viewer.watch().more(50, SOON).await?;
-    ensure!(report.offers == 1, "the same peer connection");
-    for track in [&report.video, &report.audio] {
-        ensure!((track.ssrcs.len(), track.lost(), track.backwards) == (1, 0, 0), "{track:?}");
-    }
+    went_on(&report)?;
     publisher.finish().await?;
     server.check_health()?;
     server.stop().await

@@ -116,11 +116,11 @@ impl Video {
             }
             return false;
         };
-        let mut pacer = Pacer::new(now, ring.bitrate(now)).at_most(self.slowed_to);
+        let bitrate = ring.bitrate(now);
+        let mut pacer = Pacer::new(now, bitrate).at_most(self.slowed_to);
         if let Some(id) = self.transport_cc_ext {
             let line = self.line.get_or_insert_with(|| Box::new(Line::new(now, id)));
             let age = ring.get(keyframe).map(|first| now.saturating_duration_since(first.arrival));
-            let bitrate = ring.bitrate(now);
             line.open(now, bitrate, bitrate.bytes_in(age.unwrap_or_default()));
             // What the line is known to carry holds for another replay, too.
             line.last().filter(|_| line.is_narrow()).inspect(|heard| pacer.on_heard(heard));
