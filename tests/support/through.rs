@@ -89,6 +89,7 @@ fn ffmpeg(plan: &VideoPlan, url: &str, port: u16) -> Vec<String> {
 fn gstreamer(plan: &VideoPlan, url: &str, port: u16) -> Vec<String> {
     let VideoPlan { width, height, fps, keyint, kbit, .. } = plan;
     // As the document says, here too.
+    let audio = if url.starts_with("srt:") { "opusenc" } else { "avenc_aac ! aacparse" };
     let sink = match url.strip_prefix("srt:").and_then(|rest| rest.split_once("?streamid=")) {
         Some((address, key)) => format!(
             "mpegtsmux alignment=7 name=mux ! srtsink uri=srt:{address} mode=caller streamid={key} latency=120 sync=false"
@@ -99,7 +100,7 @@ fn gstreamer(plan: &VideoPlan, url: &str, port: u16) -> Vec<String> {
         "--quiet {sink} fdsrc fd=0 blocksize={} ! rawvideoparse width={width} height={height} format=i420 framerate={fps}/1 \
          ! x264enc tune=zerolatency speed-preset=ultrafast bframes=0 key-int-max={keyint} bitrate={kbit} \
          ! h264parse config-interval=-1 ! queue ! mux. tcpclientsrc host=127.0.0.1 port={port} blocksize=1920 \
-         ! rawaudioparse pcm-format=s16le sample-rate=48000 num-channels=2 ! audioconvert ! avenc_aac ! aacparse \
+         ! rawaudioparse pcm-format=s16le sample-rate=48000 num-channels=2 ! audioconvert ! {audio} \
          ! queue ! mux.",
         width * height * 3 / 2
     ))
