@@ -34,8 +34,7 @@ fuzz_target!(|text: &str| {
         audio: Some(AudioSource { ssrc: Ssrc(3) }),
     };
 
-    let transport =
-        LocalTransport { ice: &ice, fingerprint: &fingerprint, candidates: &candidates };
+    let transport = LocalTransport { ice: &ice, fingerprint: &fingerprint, candidates: &candidates };
     match receive(text, transport) {
         Ok((written, incoming)) => {
             check_lines(&written);
