@@ -37,7 +37,9 @@ use crate::{
     CloseReason, FeedBatch, RingLimits, StreamId, Track, ViewerId,
     handshake::Outcome,
     stream::LiveStream,
-    sys::{cpu, poll::Poller, recv::BatchReceiver, send::BatchSender, socket::MediaSocket},
+    sys::{
+        cpu, poll::Poller, prefetch::prefetch, recv::BatchReceiver, send::BatchSender, socket::MediaSocket,
+    },
     viewer::{
         Patience, Stage, Viewer,
         last_flight::SentFlight,
@@ -306,6 +308,7 @@ impl Worker {
         for _ in 0..SLICE_TURNS {
             let Some(slot) = stream.next_turn() else { return false };
             let mut more = false;
+            prefetch_turns(&self.viewers, stream);
             if let Some(Some(viewer)) = self.viewers.get_mut(slot as usize)
                 && let Some((player, target)) = playing(viewer, slot, &self.port)
             {
@@ -623,6 +626,21 @@ fn playing<'v>(viewer: &'v mut Viewer, slot: u32, port: &WorkerPort) -> Option<(
     match &mut viewer.stage {
         Stage::Playing(player) => Some((player, target)),
         _ => None,
+    }
+}
+
+/// Brings what the next turns read into the cache: among hundreds of viewers it has been pushed out since their last ones.
+fn prefetch_turns(viewers: &[Option<Box<Viewer>>], stream: &WorkerStream) {
+    let viewer = |turns| viewers.get(stream.upcoming(turns)? as usize)?.as_deref();
+    if let Some(Viewer { path, runs, stage, fast_tick, .. }) = viewer(2) {
+        prefetch(path);
+        prefetch(runs);
+        prefetch(stage);
+        prefetch(fast_tick);
+    }
+    // Where it is stands in what was asked for a turn ago.
+    if let Some(Viewer { stage: Stage::Playing(player), .. }) = viewer(1) {
+        prefetch(&**player);
     }
 }
 

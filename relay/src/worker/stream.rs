@@ -153,6 +153,12 @@ impl WorkerStream {
         Some(slot)
     }
 
+    /// Whose turn is so many after the present one, as far as that can be told.
+    pub(crate) fn upcoming(&self, turns: usize) -> Option<u32> {
+        let at = self.round.at + turns;
+        self.players.get(at).or_else(|| self.players.get(at.wrapping_sub(self.players.len()))).copied()
+    }
+
     /// The turn is over; `more`: that viewer needs another one.
     pub(crate) fn turn_done(&mut self, more: bool) {
         self.round.at += 1;
@@ -233,6 +239,27 @@ mod tests {
         }
         firsts.sort_unstable();
         assert_eq!(firsts, [10, 11, 12]);
+    }
+
+    #[test]
+    fn who_is_next_can_be_told_within_a_round() {
+        let mut stream = WorkerStream::new(RingLimits::default());
+        assert_eq!(stream.upcoming(1), None);
+        for slot in [10, 11, 12, 13] {
+            stream.add_player(slot);
+        }
+        for _ in 0..4 {
+            stream.wants_round();
+            let mut told = None;
+            for turn in 0..4 {
+                let slot = stream.next_turn();
+                assert!(turn == 0 || slot == told, "{slot:?} instead of {told:?}");
+                told = stream.upcoming(1);
+                assert_eq!(stream.upcoming(4), slot);
+                stream.turn_done(false);
+            }
+            assert_eq!(stream.next_turn(), None);
+        }
     }
 
     #[test]
