@@ -39,16 +39,17 @@ function withFigures(text, rows) {
   const [before, rest] = text.split(FROM);
   const after = rest.split(TO)[1];
   const ms = (value) => (Number.isFinite(value) ? `${Math.round(value)} ms` : "");
+  const percent = (share) => (Number.isFinite(share) ? `${(share * 100).toFixed(1)} %` : "");
   const lines = rows.map((row) => {
     const end = Number.isFinite(row.backAfterMs) ? `back after ${ms(row.backAfterMs)}, settled after ${ms(row.settledAfterMs)}` : "";
-    const cells = [row.says, row.freezes, ms(row.longestGapMs), ms(row.firstPictureMs), `${ms(row.delayMs)}, ${ms(row.endDelayMs)}`];
+    const cells = [row.says, row.freezes, ms(row.longestGapMs), ms(row.firstPictureMs), `${ms(row.delayMs)}, ${ms(row.endDelayMs)}`, percent(row.complete)];
     return `| ${[...cells, row.lostOnLink, row.nacks, row.rtx, end].join(" | ")} |`;
   });
   const head = [
     `${new Date().toISOString().slice(0, 10)}, ${cpus().length} x ${cpus()[0].model}, Linux ${release()}, ${full.seconds} s each:`,
     "",
-    "| network | freezes | longest gap | first picture | delay, at first and at the end | lost on the link | NACKs | RTX | after the change |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    "| network | freezes | longest gap | first picture | delay, at first and at the end | complete pictures | lost on the link | NACKs | RTX | after the change |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
   ];
   return `${before}${FROM}\n${[...head, ...lines].join("\n")}\n${TO}${after}`;
 }
