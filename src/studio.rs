@@ -52,6 +52,7 @@ impl Publishers for Behind {
             lost: figures.lost,
             requested_again: figures.nacks,
             reencoded: figures.reencoded,
+            tracks_left_out: figures.tracks_left_out,
             round_trip_ms: figures.round_trip.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0),
         })
     }

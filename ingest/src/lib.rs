@@ -9,6 +9,7 @@ pub mod allocator;
 pub mod auth;
 pub mod ftl;
 pub mod house;
+mod layers;
 mod live;
 pub mod outlet;
 pub mod reencode;
@@ -24,6 +25,7 @@ mod uplink;
 mod wait;
 pub mod whip;
 
+pub use layers::Layer;
 pub use live::BFrames;
 pub use reencode::Reencoders;
 pub use secret::{BadSecret, Secret};

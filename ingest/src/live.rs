@@ -15,6 +15,7 @@ use rand::RngExt as _;
 use crate::{
     auth::{EndReason, PublicationMetadata},
     house::{Seat, SeatEvent},
+    layers::{self, Layer},
     outlet::{OpusClock, Outlet, Pace, Picture, Waiting},
     reencode::{Encoded, Reencoders, Stage, StageEvent},
     rtmp::flv::nal_units,
@@ -42,10 +43,13 @@ pub(crate) struct Live {
     /// Where B-frames are to be taken out.
     stage: Option<Stage>,
     refuses_b_frames: bool,
+    /// One for all: layers go on together, as far as they come together.
     pace: Pace,
     /// What comes too early to go on.
-    pictures: Waiting,
+    pictures: [Waiting; Layer::MOST],
     sounds: Waiting,
+    /// What the layers are called that the relay was told of; empty until there are several.
+    layers: Vec<String>,
     /// The shortest time that a picture had to wait since the last tick.
     held: Option<Duration>,
     opus_bitrate: u32,
@@ -86,8 +90,9 @@ impl Live {
             },
             refuses_b_frames: matches!(b_frames, BFrames::Refuse),
             pace: Pace::default(),
-            pictures: Waiting::default(),
+            pictures: Default::default(),
             sounds: Waiting::default(),
+            layers: Vec::new(),
             held: None,
             opus_bitrate,
             audio: None,
@@ -113,23 +118,25 @@ impl Live {
         self.bytes += bytes as u64;
     }
 
-    pub(crate) fn picture(&mut self, now: Instant, picture: Picture<'_>) {
+    pub(crate) fn picture(&mut self, now: Instant, layer: Layer, picture: Picture<'_>) {
         self.has_video = true;
-        let is_taken = self.stage.as_mut().is_some_and(|stage| stage.take(now, picture));
+        let stage = self.stage.as_mut().filter(|_| layer == Layer::FIRST);
+        let is_taken = stage.is_some_and(|stage| stage.take(now, picture));
         if !is_taken {
-            self.show(now, picture, true);
+            self.show(now, layer, picture, true);
         }
     }
 
     /// Without its `pace`, a picture goes on at once, and nobody waits for it.
-    fn show(&mut self, now: Instant, picture: Picture<'_>, paced: bool) {
+    fn show(&mut self, now: Instant, layer: Layer, picture: Picture<'_>, paced: bool) {
         let Self { seat, outlet, pace, pictures, held, .. } = self;
         // Pictures in another order than they are shown in have no even pace.
-        let due = if outlet.reordered() || !paced { now } else { pace.due(now, picture.show) };
+        let due = if outlet.is_reordered(layer) || !paced { now } else { pace.due(now, picture.show) };
         let wait = due.saturating_duration_since(now);
         *held = Some(held.map_or(wait, |least| least.min(wait)));
-        outlet.picture(now, picture, &mut |datagram| {
-            pictures.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
+        let waiting = &mut pictures[layer.index()];
+        outlet.picture(now, layer, picture, &mut |datagram| {
+            waiting.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
         });
     }
 
@@ -138,12 +145,32 @@ impl Live {
         self.outlet.codec()
     }
 
-    /// How the pictures are coded that follow. The relay is told when that is new, before the first of them.
-    pub(crate) async fn configure_video(&mut self, codec: Codec, sets: Vec<Bytes>) {
-        if codec != self.outlet.codec() {
+    /// How the pictures of a layer are coded that follow; all layers are coded alike. The relay is told when the codec or
+    /// the layer is new, before the first of them. When the first layer comes in another codec, all others are gone.
+    pub(crate) async fn configure_video(&mut self, layer: Layer, name: &str, codec: Codec, sets: Vec<Bytes>) {
+        let other_codec = layer == Layer::FIRST && codec != self.outlet.codec();
+        if other_codec {
             tracing::info!(%codec, "pictures are in another codec");
-            let video = TrackDescription::video(codec, PayloadType::H264);
-            self.seat.describe(vec![video, TrackDescription::opus(PayloadType::OPUS)]).await;
+            self.layers.truncate(1);
+        }
+        let other_name = self.layers.get(layer.index()).is_none_or(|known| known != name);
+        match self.layers.get_mut(layer.index()) {
+            Some(known) => name.clone_into(known),
+            None => self.layers.push(name.to_owned()),
+        }
+        if other_codec || other_name && layer != Layer::FIRST {
+            self.describe(codec).await;
+        }
+        if layer != Layer::FIRST {
+            if other_name {
+                tracing::info!(name, layers = self.layers.len(), "the picture comes in several layers");
+                // Whoever had this place before was another one.
+                self.outlet.restart_pictures(layer);
+            }
+            if let Some(stage) = &mut self.stage {
+                stage.leave_to_layers();
+            }
+            return self.outlet.configure(layer, codec, sets);
         }
         if let Some(stage) = &mut self.stage {
             stage.configure(codec, sets.clone());
@@ -152,19 +179,26 @@ impl Live {
                 return;
             }
         }
-        self.outlet.configure(codec, sets);
+        self.outlet.configure(layer, codec, sets);
+    }
+
+    async fn describe(&mut self, codec: Codec) {
+        let names = if self.layers.len() > 1 { &self.layers[..] } else { &[] };
+        let video = layers::picture(codec, names);
+        self.seat.describe(vec![video, TrackDescription::opus(PayloadType::OPUS)]).await;
     }
 
     fn on_stage(&mut self, event: StageEvent) {
         match event {
             StageEvent::Restart(sets) | StageEvent::GivenUp(sets) => {
-                self.outlet.restart_video();
-                self.outlet.configure(Codec::H264, sets);
+                self.outlet.restart_pictures(Layer::FIRST);
+                self.outlet.configure(Layer::FIRST, Codec::H264, sets);
             }
             StageEvent::Picture { encoded: Encoded { show, key, body }, late } => {
                 // What waited until the encoder had started is not what sound waits for.
                 if let Ok(units) = nal_units(&body, 4) {
-                    self.show(Instant::now(), Picture { show, key, units: &units }, !late);
+                    let picture = Picture { show, key, units: &units };
+                    self.show(Instant::now(), Layer::FIRST, picture, !late);
                 }
             }
         }
@@ -203,14 +237,14 @@ impl Live {
         });
     }
 
-    /// The publisher's clock of the pictures jumped.
-    pub(crate) fn video_jumped(&mut self) {
+    /// The publisher's clock of a layer's pictures jumped.
+    pub(crate) fn video_jumped(&mut self, layer: Layer) {
         tracing::info!("the publisher's clock of pictures jumped");
         self.pace = Pace::default();
-        if let Some(stage) = &mut self.stage {
+        if let Some(stage) = self.stage.as_mut().filter(|_| layer == Layer::FIRST) {
             stage.jumped();
         }
-        self.outlet.restart_video();
+        self.outlet.restart_pictures(layer);
     }
 
     /// The publisher's clock of sound jumped.
@@ -262,7 +296,7 @@ impl Live {
                 None => pending().await,
             }
         };
-        let due = [&self.pictures, &self.sounds].into_iter().filter_map(Waiting::next).min();
+        let due = self.pictures.iter().chain([&self.sounds]).filter_map(Waiting::next).min();
         tokio::select! {
             event = self.seat.event() => LiveEvent::Seat(event),
             frame = sound => LiveEvent::Sound(frame),
@@ -289,7 +323,7 @@ impl Live {
             LiveEvent::Due => {
                 let now = Instant::now();
                 let Self { seat, pictures, sounds, .. } = self;
-                for waiting in [sounds, pictures] {
+                for waiting in [sounds].into_iter().chain(pictures) {
                     waiting.flush(now, &mut |datagram| seat.send(datagram));
                 }
             }

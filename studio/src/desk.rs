@@ -80,6 +80,14 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
                 .to_owned(),
         });
     }
+    if desk.uplink.as_ref().is_some_and(|uplink| uplink.tracks_left_out > 0) {
+        desk.warnings.push(DeskWarning {
+            code: "tracks_left_out".to_owned(),
+            message: "The encoder sends tracks that do not reach viewers: there may be four of the picture, all in the codec of \
+                      the first, and one of sound."
+                .to_owned(),
+        });
+    }
     desk.warnings.extend(unplayable(&desk, &stream.tracks));
     desk
 }

@@ -176,6 +176,8 @@ pub struct Uplink {
     pub round_trip_ms: Option<f64>,
     /// The server encodes the pictures anew, because they come with B-frames.
     pub reencoded: bool,
+    /// Tracks that do not reach viewers: of another codec than the first, too many, or further sound.
+    pub tracks_left_out: u32,
 }
 
 /// One thing to change.

@@ -1,7 +1,8 @@
-// H.265 and AV1 over Enhanced RTMP: what browsers decode moves, the others are told.
+// H.265, AV1 and several tracks over Enhanced RTMP: what browsers decode moves, the others are told.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import { bounds } from "./bounds.mjs";
 import { launch, visit } from "./browser.mjs";
 import { publishEnhanced } from "./enhanced-rtmp.mjs";
 import { programs, startServer } from "./processes.mjs";
@@ -65,6 +66,38 @@ describe("Enhanced RTMP", { timeout: 150_000 }, () => {
       assert.ok(interval === null || interval > 500, `${interval}`);
       // Chromium decodes it in hardware only, so it depends on the machine which of both it is.
       await card("article[data-channel=den] canvas[data-drawn=true], article[data-channel=den] :text('does not show H.265')");
+      assert.equal(publisher.problem(), null);
+    } finally {
+      await publisher.stop();
+    }
+  });
+
+  test("tracks of several sizes are layers: the best one by itself, another by hand", async () => {
+    const publisher = publishEnhanced(server.rtmpPort, server.key("den"), "libx264@320x180,libx264@640x360", "aac");
+    try {
+      await track("h264");
+      const seen = await visit(browser, `${server.url}/c/den?signaling=websocket`, {
+        seconds: 1,
+        meanwhile: async (page) => {
+          const width = (wanted) => page.waitForFunction((wanted) => window.probe.video.videoWidth === wanted, wanted, { timeout: 20_000 });
+          const pick = async (name) => {
+            await page.getByRole("button", { name: "Picture quality" }).click();
+            await page.getByRole("menuitemradio", { name }).click();
+          };
+          await width(640);
+          for (const [name, wanted] of [["180p", 320], ["360p", 640]]) {
+            const from = await page.evaluate(() => performance.now());
+            await pick(name);
+            await width(wanted);
+            await page.waitForTimeout(500);
+            const frames = await page.evaluate((from) => window.probe.frames.map(({ at }) => at).filter((at) => at >= from), from);
+            const gap = Math.max(...frames.slice(1).map((at, index) => at - frames[index]));
+            console.log(`picked ${name}: the longest gap is ${Math.round(gap)} ms, goal ${bounds.layerGapMs.goal}`);
+            assert.ok(gap < bounds.layerGapMs.nonsense, `${name}: a gap of ${gap} ms`);
+          }
+        },
+      });
+      assert.equal(seen.connections, 1, "peer connections");
       assert.equal(publisher.problem(), null);
     } finally {
       await publisher.stop();

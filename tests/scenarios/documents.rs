@@ -23,8 +23,10 @@ fn commands(document: &str) -> Vec<String> {
     let lines = blocks.flat_map(|block| {
         block.replace("\\\n", " ").lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
     });
-    // The programs of these two are not in Debian 12.
-    let at_hand = |line: &String| !line.contains("-f whip") && !line.contains("whipclientsink");
+    // The programs of these are not in Debian 12.
+    let at_hand = |line: &String| {
+        ["-f whip", "whipclientsink", "-filter_complex"].iter().all(|words| !line.contains(words))
+    };
     lines.filter(|line| line.contains("HOST")).filter(at_hand).collect()
 }
 

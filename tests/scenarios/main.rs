@@ -16,6 +16,7 @@ mod hostile;
 mod idle;
 mod joining;
 mod load;
+mod multitrack;
 mod pool;
 mod publish;
 mod publisher_comes_and_goes;

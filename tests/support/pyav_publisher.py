@@ -1,7 +1,7 @@
 """A publisher out of PyAV, which brings an FFmpeg of its own: `pyav_publisher.py FORMAT URL VIDEO AUDIO [OPTION=VALUE]...`.
 
 Encodes 25 moving pictures a second and a tone with the named encoders, at their own pace, until SIGINT or SIGTERM. With several
-encoders of a kind, as `libx264,libx265`, there are as many tracks of it.
+encoders of a kind, as `libx264,libx265`, there are as many tracks of it. `libx264@320x180` has pictures of that size.
 """
 
 import signal
@@ -24,10 +24,14 @@ def publish(form, url, video, audio, options, ended):
     pictures = av.open("testsrc2=size=640x360:rate=25", format="lavfi")
     sounds = av.open("sine=frequency=440:sample_rate=48000:samples_per_frame=960,aformat=channel_layouts=stereo", format="lavfi")
     out = av.open(url, "w", format=form, options=options)
-    seen = [out.add_stream(name, rate=25, options=ENCODERS.get(name, {})) for name in video.split(",")]
-    for track in seen:
-        track.width, track.height, track.pix_fmt, track.bit_rate = 640, 360, "yuv420p", 800_000
+    seen = []
+    for name, _, size in (word.partition("@") for word in video.split(",")):
+        track = out.add_stream(name, rate=25, options=ENCODERS.get(name, {}))
+        width, height = map(int, (size or "640x360").split("x"))
+        track.width, track.height, track.pix_fmt = width, height, "yuv420p"
+        track.bit_rate = 800_000 * width * height // (640 * 360)
         track.codec_context.gop_size, track.codec_context.max_b_frames = 25, 0
+        seen.append(track)
     heard = [out.add_stream(name, rate=48000, options=ENCODERS.get(name, {})) for name in audio.split(",")]
     for track in heard:
         track.layout, track.bit_rate = "stereo", 96_000
@@ -36,7 +40,7 @@ def publish(form, url, video, audio, options, ended):
     begun, until = time.monotonic(), 0.0
     for picture in pictures.decode(video=0):
         for track in seen:
-            out.mux(track.encode(picture))
+            out.mux(track.encode(picture.reformat(track.width, track.height)))
         while until <= picture.time:
             sound = next(frames)
             until = sound.time + sound.samples / 48000

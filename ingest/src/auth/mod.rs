@@ -193,6 +193,8 @@ pub struct PublicationMetadata {
     pub round_trip: Option<Duration>,
     /// Its pictures are encoded anew, because they have B-frames.
     pub reencoded: bool,
+    /// Tracks of the publisher that do not reach viewers: of another codec than the first, too many, or further sound.
+    pub tracks_left_out: u32,
     /// How long we hold media back on purpose before it goes on (SRT's latency, evenness).
     pub held: Duration,
 }

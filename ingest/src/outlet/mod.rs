@@ -22,19 +22,27 @@ pub(crate) use opus_clock::OpusClock;
 pub(crate) use pace::{Pace, Waiting};
 pub(crate) use parameter_sets::ParameterSets;
 
+use crate::layers::{Layer, payload_type};
+
 /// The way of one session's media to the relay.
 pub struct Outlet {
-    video: Track,
+    pictures: [Pictures; Layer::MOST],
     audio: Track,
     /// Our wall clock at time zero of the media clock, known with the first picture or sound.
     zero: Option<NtpTime>,
     wall_clock: NtpTime,
+    random: Box<dyn FnMut() -> u32 + Send>,
+    datagram: Vec<u8>,
+}
+
+/// One layer of the picture.
+#[derive(Debug)]
+struct Pictures {
+    track: Track,
     parameters: ParameterSets,
     /// The latest showing time so far.
     latest: Duration,
     reordered: bool,
-    random: Box<dyn FnMut() -> u32 + Send>,
-    datagram: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -66,53 +74,63 @@ impl Outlet {
     /// `wall_clock` is the time now; `random` gives SSRCs and where numbers begin (RFC 3550 section 5.1).
     #[must_use]
     pub fn new(wall_clock: NtpTime, mut random: Box<dyn FnMut() -> u32 + Send>) -> Self {
+        let mut layers = Layer::all();
         Self {
-            video: Track::new(PayloadType::H264, ClockRate::VIDEO, &mut random),
+            pictures: std::array::from_fn(|_| Pictures {
+                track: Track::pictures(layers.next().unwrap_or_default(), &mut random),
+                parameters: ParameterSets::default(),
+                latest: Duration::ZERO,
+                reordered: false,
+            }),
             audio: Track::new(PayloadType::OPUS, ClockRate::OPUS, &mut random),
             zero: None,
             wall_clock,
-            parameters: ParameterSets::default(),
-            latest: Duration::ZERO,
-            reordered: false,
             random,
             datagram: Vec::new(),
         }
     }
 
-    /// How the pictures are coded that follow, and the parameter sets that the container keeps apart from them. Without it,
-    /// they are H.264.
-    pub fn configure(&mut self, codec: Codec, sets: Vec<Bytes>) {
-        if codec != self.parameters.codec() {
+    /// How the pictures of a layer are coded that follow, and the parameter sets that the container keeps apart from them.
+    /// Without it, they are H.264.
+    pub fn configure(&mut self, layer: Layer, codec: Codec, sets: Vec<Bytes>) {
+        if codec != self.pictures[layer.index()].parameters.codec() {
             // Another source: what a decoder knows is of no use.
-            self.restart_video();
+            self.restart_pictures(layer);
         }
-        self.parameters.replace(codec, sets);
+        self.pictures[layer.index()].parameters.replace(codec, sets);
     }
 
     /// How the pictures are coded.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.parameters.codec()
+        self.pictures[Layer::FIRST.index()].parameters.codec()
     }
 
     /// Sends a picture: `send` gets each RTP and RTCP datagram.
-    pub fn picture(&mut self, now: Instant, picture: Picture<'_>, send: &mut impl FnMut(&[u8])) {
-        self.reordered |= picture.show < self.latest;
-        self.latest = self.latest.max(picture.show);
-        let codec = self.parameters.codec();
-        let units = self.parameters.complete(picture.units, picture.key);
+    pub fn picture(
+        &mut self,
+        now: Instant,
+        layer: Layer,
+        picture: Picture<'_>,
+        send: &mut impl FnMut(&[u8]),
+    ) {
+        let Pictures { track, parameters, latest, reordered } = &mut self.pictures[layer.index()];
+        *reordered |= picture.show < *latest;
+        *latest = picture.show.max(*latest);
+        let codec = parameters.codec();
+        let units = parameters.complete(picture.units, picture.key);
         if units.is_empty() {
             return;
         }
-        let at = self.video.rate.ticks(picture.show);
+        let at = track.rate.ticks(picture.show);
         self.zero.get_or_insert(minus(self.wall_clock, picture.show));
-        self.video.report(now, picture.show, self.zero, at, send);
-        let (video, datagram) = (&mut self.video, &mut self.datagram);
+        track.report(now, picture.show, self.zero, at, send);
+        let datagram = &mut self.datagram;
         let one = |prefix: &[u8], body: &[u8], marker: bool| {
-            video.header(datagram, marker, at);
+            track.header(datagram, marker, at);
             datagram.extend_from_slice(prefix);
             datagram.extend_from_slice(body);
-            video.count(datagram);
+            track.count(datagram);
             send(datagram);
         };
         packetise(codec, &units, one);
@@ -133,11 +151,12 @@ impl Outlet {
         send(&self.datagram);
     }
 
-    /// The source's clock of the pictures jumped: the relay must not take it for a gap.
-    pub fn restart_video(&mut self) {
-        self.video = Track::new(PayloadType::H264, ClockRate::VIDEO, &mut self.random);
-        self.latest = Duration::ZERO;
-        self.reordered = false;
+    /// The source's clock of a layer's pictures jumped: the relay must not take it for a gap.
+    pub fn restart_pictures(&mut self, layer: Layer) {
+        let pictures = &mut self.pictures[layer.index()];
+        pictures.track = Track::pictures(layer, &mut self.random);
+        pictures.latest = Duration::ZERO;
+        pictures.reordered = false;
     }
 
     /// The same for sound.
@@ -145,16 +164,23 @@ impl Outlet {
         self.audio = Track::new(PayloadType::OPUS, ClockRate::OPUS, &mut self.random);
     }
 
-    /// Pictures came in another order than they are to be shown in (B-frames), which browsers show unevenly.
+    /// Pictures of this layer came in another order than they are to be shown in (B-frames), which browsers show unevenly.
     #[must_use]
-    pub fn reordered(&self) -> bool {
-        self.reordered
+    pub fn is_reordered(&self, layer: Layer) -> bool {
+        self.pictures[layer.index()].reordered
     }
 
-    /// Width and height of the pictures in pixels, once known.
+    /// The same of any layer.
+    #[must_use]
+    pub fn reordered(&self) -> bool {
+        self.pictures.iter().any(|pictures| pictures.reordered)
+    }
+
+    /// Width and height of the largest layer's pictures in pixels, once known.
     #[must_use]
     pub fn picture_size(&self) -> Option<(u32, u32)> {
-        self.parameters.picture_size()
+        let sizes = self.pictures.iter().filter_map(|pictures| pictures.parameters.picture_size());
+        sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
     }
 }
 
@@ -172,6 +198,11 @@ fn packetise(codec: Codec, units: &[&[u8]], mut each: impl FnMut(&[u8], &[u8], b
 }
 
 impl Track {
+    fn pictures(layer: Layer, random: &mut impl FnMut() -> u32) -> Self {
+        // Whatever the codec: all of them have the same numbers.
+        Self::new(payload_type(Codec::H264, layer), ClockRate::VIDEO, random)
+    }
+
     fn new(payload_type: PayloadType, rate: ClockRate, random: &mut impl FnMut() -> u32) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
         let seq = WireSeq(random() as u16);
@@ -268,9 +299,14 @@ mod tests {
         }
 
         fn picture(&mut self, show_ms: u64, key: bool, units: &[&[u8]]) {
+            self.picture_of(Layer::FIRST, show_ms, key, units);
+        }
+
+        fn picture_of(&mut self, layer: Layer, show_ms: u64, key: bool, units: &[&[u8]]) {
             let picture = Picture { show: Duration::from_millis(show_ms), key, units };
             let sent = &mut self.sent;
-            self.outlet.picture(self.now, picture, &mut |datagram: &[u8]| sent.push(datagram.to_vec()));
+            self.outlet
+                .picture(self.now, layer, picture, &mut |datagram: &[u8]| sent.push(datagram.to_vec()));
         }
 
         fn sound(&mut self, at: u64) {
@@ -312,7 +348,11 @@ mod tests {
     #[test]
     fn parameter_sets_go_before_every_keyframe_with_its_timestamp() {
         let mut sim = Sim::new();
-        sim.outlet.configure(Codec::H264, [SPS, PPS].into_iter().map(Bytes::copy_from_slice).collect());
+        sim.outlet.configure(
+            Layer::FIRST,
+            Codec::H264,
+            [SPS, PPS].into_iter().map(Bytes::copy_from_slice).collect(),
+        );
         sim.picture(1_000, true, &[&[0x09, 0xf0], &[0x06, 5, 1, 0x80], IDR]);
         let packets = sim.packets();
         assert_eq!(packets.iter().map(|packet| packet.3).collect::<Vec<_>>(), [0x67, 0x68, 0x65]);
@@ -336,7 +376,11 @@ mod tests {
         let mut sim = Sim::new();
         sim.picture(0, true, &[IDR]);
         sim.sent.clear();
-        sim.outlet.configure(Codec::H265, bytes(&[&[0x40, 1, 1], &[0x42, 1, 1], &[0x44, 1, 1]]));
+        sim.outlet.configure(
+            Layer::FIRST,
+            Codec::H265,
+            bytes(&[&[0x40, 1, 1], &[0x42, 1, 1], &[0x44, 1, 1]]),
+        );
         let large = [&[0x26, 1][..], &[7; 1_400]].concat();
         // A delimiter, and a picture in two fragments.
         sim.picture(1_000, true, &[&[0x46, 1, 0x50], &large]);
@@ -344,7 +388,7 @@ mod tests {
         let packets = sim.packets();
         assert_eq!(packets.iter().map(|packet| packet.3).collect::<Vec<_>>(), [0x40, 0x42, 0x44, 0x62, 0x62]);
         assert_eq!(packets.iter().filter(|packet| packet.0).count(), 1);
-        sim.outlet.configure(Codec::Av1, bytes(&[&[0x0a, 1, 7]]));
+        sim.outlet.configure(Layer::FIRST, Codec::Av1, bytes(&[&[0x0a, 1, 7]]));
         sim.picture(2_000, true, &[&[0x12, 0], &[0x32, 1, 9]]);
         // The sequence header, which begins a new sequence, and the frame.
         assert_eq!(
@@ -377,6 +421,37 @@ mod tests {
     }
 
     #[test]
+    fn layers_are_sources_of_their_own_on_one_clock() {
+        let mut sim = Sim::new();
+        let second = Layer::all().nth(1).unwrap();
+        let sets = |sps: &[u8]| [sps, PPS].into_iter().map(Bytes::copy_from_slice).collect::<Vec<_>>();
+        sim.outlet.configure(Layer::FIRST, Codec::H264, sets(SPS));
+        sim.outlet.configure(second, Codec::H264, sets(&[0x67, 2]));
+        sim.picture(5_000, true, &[IDR]);
+        sim.picture_of(second, 5_010, true, &[IDR]);
+        let reports = sim.reports();
+        assert_eq!(reports.len(), 2);
+        assert_ne!(reports[0].0, reports[1].0);
+        let apart = NtpTime(reports[1].1).since(NtpTime(reports[0].1)).unwrap();
+        assert!(apart.abs_diff(Duration::from_millis(10)) < Duration::from_micros(1), "{apart:?}");
+        let sent = sim.sent.iter().filter(|datagram| !rtcp::is_rtcp(datagram)).map(|datagram| {
+            let header = RtpHeader::parse(datagram).unwrap();
+            (header.payload_type.get(), datagram[header.payload.start + 1])
+        });
+        // Each has its own parameter sets.
+        assert_eq!(sent.collect::<Vec<_>>(), [(96, 1), (96, 1), (96, 0x88), (98, 2), (98, 1), (98, 0x88)]);
+        // What one of them does is no matter of the other.
+        sim.picture_of(second, 5_000, false, &[SLICE]);
+        assert!(sim.outlet.is_reordered(second) && !sim.outlet.is_reordered(Layer::FIRST));
+        sim.sent.clear();
+        sim.outlet.restart_pictures(second);
+        sim.picture(5_040, false, &[SLICE]);
+        assert_eq!(sim.reports(), []);
+        sim.picture_of(second, 90_000, true, &[IDR]);
+        assert_ne!(sim.reports()[0].0, reports[1].0);
+    }
+
+    #[test]
     fn other_order_is_noticed() {
         let mut sim = Sim::new();
         for show in [0, 33, 66] {
@@ -391,7 +466,7 @@ mod tests {
     fn a_restart_is_a_new_source() {
         let mut sim = Sim::new();
         sim.picture(0, true, &[IDR]);
-        sim.outlet.restart_video();
+        sim.outlet.restart_pictures(Layer::FIRST);
         sim.picture(0, true, &[IDR]);
         let reports = sim.reports();
         assert_eq!(reports.len(), 2);

@@ -112,11 +112,11 @@ async fn read(stdout: ChildStdout, output: &mpsc::Sender<Output>) {
         return;
     }
     while let Some((decode, tag)) = flv::next(&mut stdout).await {
-        let out = match Video::parse(&tag) {
-            Ok(Video::Configuration(VideoCodec::Avc, record)) => {
+        let out = match flv::read(&tag) {
+            Some(Video::Configuration(VideoCodec::Avc, record)) => {
                 AvcConfiguration::parse(record).ok().map(|record| Output::Sets(record.parameter_sets))
             }
-            Ok(Video::Picture { key, composition, body, .. }) => Some(Output::Picture {
+            Some(Video::Picture { key, composition, body, .. }) => Some(Output::Picture {
                 show: decode.wrapping_add_signed(composition),
                 key,
                 body: tag.slice_ref(body),

@@ -3,6 +3,8 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::rtmp::flv::Video;
+
 /// Goes before the first tag: there are pictures and nothing else.
 pub(super) const HEADER: &[u8] = b"FLV\x01\x01\0\0\0\x09\0\0\0\0";
 
@@ -68,12 +70,17 @@ pub(super) async fn next(pipe: &mut (impl AsyncRead + Unpin)) -> Option<(u32, By
     }
 }
 
+/// What a tag's body says: there is one track only.
+pub(super) fn read(body: &[u8]) -> Option<Video<'_>> {
+    Video::parse(body).ok()?.into_iter().next()?.1.ok()
+}
+
 const VIDEO: u8 = 9;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtmp::flv::{AvcConfiguration, Video, VideoCodec, nal_units};
+    use crate::rtmp::flv::{AvcConfiguration, VideoCodec, nal_units};
 
     #[tokio::test]
     async fn what_is_written_can_be_read() {
@@ -85,11 +92,11 @@ mod tests {
         let all = tags.concat();
         let mut pipe = &all[..];
         let (at, body) = next(&mut pipe).await.unwrap();
-        let Ok(Video::Configuration(VideoCodec::Avc, record)) = Video::parse(&body) else { panic!() };
+        let Some(Video::Configuration(VideoCodec::Avc, record)) = read(&body) else { panic!() };
         let record = AvcConfiguration::parse(record).unwrap();
         assert_eq!((at, record.length_size, record.parameter_sets.len()), (7, 4, 2));
         let (at, body) = next(&mut pipe).await.unwrap();
-        let Ok(Video::Picture { key, composition, body, .. }) = Video::parse(&body) else { panic!() };
+        let Some(Video::Picture { key, composition, body, .. }) = read(&body) else { panic!() };
         assert_eq!((at, key, composition), (0x0102_0304, true, 0x4c));
         assert_eq!(nal_units(body, 4), Ok(vec![&[0x65, 1][..], &[0x65, 2, 3]]));
         assert_eq!(next(&mut pipe).await, None);

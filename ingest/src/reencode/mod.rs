@@ -52,6 +52,9 @@ pub(crate) enum Failure {
     /// With its own last words.
     #[error("ffmpeg ended: {0}")]
     Ended(String),
+    /// There are several sizes of it.
+    #[error("a picture that comes in several video tracks is not re-encoded")]
+    Layers,
     /// It takes pictures and gives none back.
     #[error("ffmpeg hangs")]
     Stuck,

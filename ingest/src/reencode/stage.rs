@@ -156,6 +156,16 @@ impl Stage {
         }
     }
 
+    /// The picture comes in several layers from now on: the publisher's own pictures go on. What is made anew would be one
+    /// of several, later than the others, and no bit smaller.
+    pub(crate) fn leave_to_layers(&mut self) {
+        match self.state {
+            State::Passing(_) => self.state = State::GivenUp { waits_for_key: false },
+            State::Encoding { .. } => self.state = State::GivingUp(Failure::Layers),
+            State::GivingUp(_) | State::GivenUp { .. } => {}
+        }
+    }
+
     fn start(now: Instant, reencoders: &Arc<Reencoders>, run: &Run) -> Result<Reencoder, Failure> {
         let mut started: Option<Reencoder> = None;
         for (show, units) in &run.pictures {
@@ -236,3 +246,24 @@ fn is(unit: &[u8], kind: NalType) -> bool {
 
 /// What is kept of the pictures at the beginning.
 const RUN_BYTES: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_in_layers_goes_on_as_it_is() {
+        // From its parameter sets on a picture with B-frames.
+        let sets = ["674d402aeca03c0113f2e022000003000200000300f01e30632c", "68ee3c80"];
+        let sets: Vec<_> = sets.iter().map(|set| Bytes::from(hex::decode(set).unwrap())).collect();
+        let picture = Picture { show: Duration::ZERO, key: true, units: &[&[0x65, 0x88]] };
+        let mut stage = Stage::new(Reencoders::new(0, |_| {}));
+        stage.configure(Codec::H264, sets);
+        assert!(!stage.has_given_up());
+        stage.leave_to_layers();
+        assert!(!stage.take(Instant::now(), picture) && stage.has_given_up());
+        stage.jumped();
+        stage.leave_to_layers();
+        assert!(!stage.take(Instant::now(), picture) && stage.has_given_up());
+    }
+}

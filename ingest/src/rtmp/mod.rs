@@ -13,11 +13,13 @@ pub mod flv;
 mod io;
 pub mod protocol;
 mod settings;
+mod tracks;
 
 pub use crate::{BFrames, stream_key::StreamKey};
 pub use feed::{Feed, Part, Unsupported};
 pub use io::{ListenError, RtmpServer};
 pub use settings::RtmpSettings;
+pub use tracks::LeftOut;
 
 /// The usual port.
 pub const PORT: u16 = 1935;

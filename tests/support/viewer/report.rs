@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use heliograph_media::{SeqNo, SeqUnwrapper, TimestampUnwrapper, WireSeq, h264};
+use heliograph_media::{
+    SeqNo, SeqUnwrapper, TimestampUnwrapper, WireSeq,
+    h264::{self, Sps},
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -63,6 +66,8 @@ pub struct TrackReport {
     pub octets: u64,
     /// Packets in which a B-slice of H.264 begins.
     pub b_slices: u64,
+    /// Width and height of H.264 in pixels, as its newest parameter set has it.
+    pub size: Option<(u32, u32)>,
     /// How late packets came against the sender's clock: seconds, in sum, and of how many.
     lateness: (f64, u32),
     /// Payloads, when [`Watch::keep`] was called.
@@ -210,6 +215,9 @@ impl ViewerReport {
     pub fn add(&mut self, is_video: bool, packet: &Received<'_>) {
         if is_video {
             self.video.b_slices += u64::from(h264::probe(packet.payload).is_ok_and(|seen| seen.b_slice));
+            if let Some(sps) = h264::sps_in(packet.payload).and_then(|sps| Sps::parse(sps).ok()) {
+                self.video.size = Some((sps.width, sps.height));
+            }
             self.video.add(packet);
         } else {
             self.audio.add(packet);

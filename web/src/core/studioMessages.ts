@@ -129,6 +129,8 @@ export type Uplink = {
   round_trip_ms: number | null,
   /** The server encodes the pictures anew, because they come with B-frames. */
   reencoded: boolean,
+  /** Tracks that do not reach viewers: of another codec than the first, too many, or further sound. */
+  tracks_left_out: number,
 };
 
 /** One thing to change. */

@@ -408,6 +408,7 @@ fn metadata(
         bitrate_bps: health.bitrate().as_bps(),
         round_trip: health.round_trip,
         reencoded: false,
+        tracks_left_out: 0,
         held: Duration::ZERO,
     }
 }

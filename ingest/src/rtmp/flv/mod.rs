@@ -9,7 +9,7 @@ mod video;
 pub use audio::{Audio, AudioCodec};
 pub use avc::{AvcConfiguration, BadUnits, nal_units};
 pub use hvc::HvcConfiguration;
-pub use video::{Video, VideoCodec};
+pub use video::{OfTrack, Video, VideoCodec};
 
 /// Four letters that name a codec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -26,7 +26,7 @@ use crate::{
     outlet::Picture,
     rtmp::{
         Feed, Part, StreamKey,
-        protocol::{Metadata, Protocol, ProtocolSettings, Step, Tag, TagKind},
+        protocol::{Metadata, Protocol, ProtocolSettings, Step, Tag},
     },
     wait::{finished, sleep_until},
 };
@@ -161,7 +161,9 @@ impl Session {
                     tracing::warn!(%what, "publisher cannot be shown");
                     return self.protocol.close(EndReason::UnsupportedMedia, &what.to_string());
                 }
-                Part::Configuration(codec, sets) => live.configure_video(codec, sets).await,
+                Part::Configuration { layer, track, codec, sets } => {
+                    live.configure_video(layer, &track.to_string(), codec, sets).await;
+                }
                 part => on_part(live, now, part),
             }
         }
@@ -188,6 +190,7 @@ impl Session {
             video_width: metadata.width,
             video_height: metadata.height,
             discarded: feed.broken(),
+            tracks_left_out: u32::try_from(feed.left_out()).unwrap_or(u32::MAX),
             round_trip,
             ..PublicationMetadata::default()
         };
@@ -214,17 +217,17 @@ impl Session {
 
 fn on_part(live: &mut Live, now: Instant, part: Part<'_>) {
     match part {
-        Part::Picture { show, key, units } => live.picture(now, Picture { show, key, units: &units }),
+        Part::Picture { layer, show, key, units } => {
+            live.picture(now, layer, Picture { show, key, units: &units });
+        }
         Part::AacConfiguration(configuration) => live.aac_configuration(configuration),
         Part::Aac(at, frame) => live.aac(at, frame),
         Part::Opus(at, packet) => live.opus(now, at, packet),
-        Part::Jump(TagKind::Video) => live.video_jumped(),
-        Part::Jump(TagKind::Audio) => live.audio_jumped(),
-        Part::OtherTrack(kind, number) => {
-            tracing::info!(?kind, number, "another track is not relayed: viewers get track 0");
-        }
+        Part::PicturesJumped(layer) => live.video_jumped(layer),
+        Part::SoundJumped => live.audio_jumped(),
+        Part::LeftOut(why) => tracing::warn!(%why, "a track does not reach viewers"),
         // Done before.
-        Part::Configuration(..) | Part::Unsupported(_) => {}
+        Part::Configuration { .. } | Part::Unsupported(_) => {}
     }
 }
 

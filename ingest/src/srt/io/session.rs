@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::Shared;
 use crate::{
+    Layer,
     auth::{Door, EndReason, PublicationMetadata, SessionId},
     house::{Place, Refusal, Seat},
     live::Live,
@@ -227,15 +228,15 @@ impl Publishing {
             Event::Picture { codec, show, key, data } => {
                 if codec != live.codec() {
                     // Its parameter sets come with the pictures.
-                    live.configure_video(codec, Vec::new()).await;
+                    live.configure_video(Layer::FIRST, "", codec, Vec::new()).await;
                 }
                 let units: Vec<&[u8]> = annex_b::nal_units(&data).collect();
-                live.picture(now, Picture { show: show.duration(), key, units: &units });
+                live.picture(now, Layer::FIRST, Picture { show: show.duration(), key, units: &units });
             }
             Event::AacConfiguration(configuration) => live.aac_configuration(&configuration),
             Event::Aac(at, frame) => live.aac(at.duration(), &frame),
             Event::Opus(at, packet) => live.opus(now, at.duration(), &packet),
-            Event::Jump(Kind::Video) => live.video_jumped(),
+            Event::Jump(Kind::Video) => live.video_jumped(Layer::FIRST),
             Event::Jump(Kind::Audio) => live.audio_jumped(),
             Event::Unsupported(what) => {
                 tracing::warn!(%what, "publisher cannot be shown");

@@ -37,18 +37,19 @@ use heliograph_http::{
     headers::{ACCEPT_PATCH, ACCEPT_POST, FRAGMENT, SDP, accepts_sdp, ascii, bearer, is_type, with},
 };
 use heliograph_media::{Codec, NtpTime, Ssrc};
-use heliograph_relay::{ChannelName, LayerDescription, TrackDescription};
+use heliograph_relay::{ChannelName, TrackDescription};
 use rand::RngExt as _;
 
 use super::{
     Shared,
     peer::Peer,
-    reception::{Reception, ReceptionParameters, relay_payload_type},
+    reception::{Reception, ReceptionParameters},
     sessions::{Condition, Parts, Patched, ResourceId},
 };
 use crate::{
     auth::{Door, EndReason, SessionId},
     house::{Guest, PlainKey},
+    layers::{self, Layer},
 };
 
 const ENDPOINT_METHODS: &str = "POST, OPTIONS";
@@ -242,18 +243,11 @@ async fn leave(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Res
 /// What the relay is told to expect: our own payload types, whatever the publisher's are.
 fn describe(incoming: &Incoming) -> Vec<TrackDescription> {
     let describe = |track: &IncomingTrack| {
-        let number = |layer| relay_payload_type(track.codec, layer);
         if track.codec == Codec::Opus {
-            return TrackDescription::opus(number(0));
+            return TrackDescription::opus(layers::payload_type(track.codec, Layer::FIRST));
         }
         let rids = track.simulcast.as_ref().map_or(&[][..], |simulcast| &simulcast.rids);
-        let mut description = TrackDescription::video(track.codec, number(0));
-        description.rid = rids.first().cloned();
-        let further = rids.iter().enumerate().skip(1);
-        description.layers = further
-            .map(|(layer, rid)| LayerDescription { rid: rid.clone(), payload_type: number(layer).get() })
-            .collect();
-        description
+        layers::picture(track.codec, rids)
     };
     incoming.video.iter().chain(&incoming.audio).map(describe).collect()
 }

@@ -36,7 +36,6 @@ use crate::uplink::{
     reorder::{Arrival, Patience, REORDER_TIME},
     sync::SessionClock,
 };
-pub(super) use track::relay_payload_type;
 use track::{Source, Track};
 use transport_cc::TransportCc;
 

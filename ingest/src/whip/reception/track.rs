@@ -4,17 +4,20 @@ use std::time::{Duration, Instant};
 
 use heliograph_edge::sdp::IncomingTrack;
 use heliograph_media::{
-    Codec, MediaKind, PayloadType, Ssrc, WireSeq,
+    MediaKind, PayloadType, Ssrc, WireSeq,
     rtcp::Reception as ReportCounts,
     rtp::{HEADER_LEN, RtpHeader, write_rtp_header},
 };
 
 use super::{keyframes::KeyframeRequests, numbering::Numbering};
-use crate::uplink::{
-    TrackHealth,
-    health::Tally,
-    reorder::{Arrival, Patience, Reorder},
-    sync::TrackClock,
+use crate::{
+    layers::{Layer, payload_type},
+    uplink::{
+        TrackHealth,
+        health::Tally,
+        reorder::{Arrival, Patience, Reorder},
+        sync::TrackClock,
+    },
 };
 
 /// One medium, from the publisher's numbering to ours.
@@ -70,16 +73,11 @@ impl Track {
         mut fresh_ssrc: impl FnMut() -> Ssrc,
     ) -> Vec<Self> {
         let Some(simulcast) = &agreed.simulcast else {
-            return vec![Self::new(
-                now,
-                agreed.clone(),
-                None,
-                relay_payload_type(agreed.codec, 0),
-                fresh_ssrc(),
-            )];
+            let payload_type = payload_type(agreed.codec, Layer::FIRST);
+            return vec![Self::new(now, agreed.clone(), None, payload_type, fresh_ssrc())];
         };
-        let layers = simulcast.rids.iter().enumerate().map(|(layer, rid)| {
-            let payload_type = relay_payload_type(agreed.codec, layer);
+        let layers = Layer::all().zip(&simulcast.rids).map(|(layer, rid)| {
+            let payload_type = payload_type(agreed.codec, layer);
             Self::new(now, agreed.clone(), Some(rid.clone()), payload_type, fresh_ssrc())
         });
         layers.collect()
@@ -204,20 +202,6 @@ impl Track {
     fn count(&mut self, now: Instant, bytes: usize, arrival: Arrival) {
         if matches!(arrival, Arrival::Taken { .. } | Arrival::Restarted) {
             self.tally.on_packet(now, bytes);
-        }
-    }
-}
-
-/// What the relay is told to expect (RFC 3551 leaves 96 to 127 free): its usual numbers, and behind them one more for
-/// each further layer.
-pub(in crate::whip) fn relay_payload_type(codec: Codec, layer: usize) -> PayloadType {
-    match (codec, layer) {
-        (Codec::Opus, _) => PayloadType::OPUS,
-        (_, 0) => PayloadType::H264,
-        (_, layer) => {
-            let number =
-                u8::try_from(layer).ok().and_then(|layer| PayloadType::OPUS.get().checked_add(layer));
-            number.and_then(PayloadType::new).expect("at most four layers")
         }
     }
 }

@@ -107,6 +107,11 @@ export const de: StudioCatalogue = {
         text: "Der Server codiert das Bild neu und ohne sie, damit es nicht ruckelt. Das kostet Zeit und Qualität.",
         where: "OBS: Einstellungen → Ausgabe → Streamen: Max. B-Frames 0 (NVENC, AMD, QuickSync), oder „bframes=0“ in den x264-Optionen, oder Feinabstimmung: zerolatency.",
       },
+      tracks_left_out: {
+        title: "Nicht alle Spuren erreichen die Zuschauer",
+        text: "Es darf bis zu vier Spuren mit Bild geben, alle im Codec der ersten, und eine mit Ton.",
+        where: "Das Protokoll des Servers nennt die Spuren, die wegbleiben, und den Grund.",
+      },
       profile: {
         title: "Dieses H.264-Profil ist nichts für Browser",
         text: "Safari und Firefox lehnen ab, was nicht Baseline, Main oder High bis Level 5.2 ist.",

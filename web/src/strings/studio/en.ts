@@ -103,6 +103,11 @@ export const en = {
         text: "The server encodes the picture anew without them, so that it does not judder. That costs delay and quality.",
         where: "OBS: Settings → Output → Streaming: Max B-frames 0 (NVENC, AMD, QuickSync), or “bframes=0” in the x264 options, or Tune: zerolatency.",
       },
+      tracks_left_out: {
+        title: "Not all tracks reach viewers",
+        text: "There may be up to four of the picture, all in the codec of the first one, and one of sound.",
+        where: "The server’s log names the tracks that are left out, and why.",
+      },
       profile: {
         title: "This H.264 profile is not for browsers",
         text: "Safari and Firefox refuse what is not Baseline, Main or High up to level 5.2.",

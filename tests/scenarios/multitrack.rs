@@ -1,0 +1,80 @@
+//! Several video tracks over Enhanced RTMP, from FFmpeg 8: layers of one picture, as a simulcast over WHIP has them.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use heliograph_tests::{
+    pyav,
+    server::ServerPlan,
+    viewer::{ViewerReport, whep::WhepViewer, ws::WsViewer},
+    wait::until,
+};
+
+use crate::{foreign::went_on, turn};
+
+const SOON: Duration = Duration::from_secs(20);
+/// The largest one is not the first one, and the fourth is in another codec.
+const TRACKS: &str = "libx264@320x180,libx264@640x360,libx264@160x90,libx265@160x90";
+/// 25 pictures a second.
+const FRAME_TICKS: u64 = 3600;
+/// A viewer that changes layers goes on with the old one until the new one has a keyframe: it sees no pause worth
+/// mentioning. Far above what a busy machine makes of that.
+const NONSENSE: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tracks_of_several_sizes_are_layers() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let url = format!("rtmp://127.0.0.1:{}/live/{}", server.ports().rtmp(), server.channel(0).key_text);
+    let publish = || pyav::publish("flv", &url, TRACKS, "aac,aac", &[]);
+    let publisher = publish()?;
+    let listed = async || {
+        let streams = server.streams().await.ok()?;
+        let layers = streams.first()?["layers"].as_array()?.clone();
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|layer| (layer["rid"].as_str().unwrap_or_default().to_owned(), layer["width"].as_u64()))
+            .collect();
+        (layers.len() == 3).then_some(layers)
+    };
+    let layers = until("three layers", SOON, listed).await?;
+    let expected = [("1", 640), ("0", 320), ("2", 160)].map(|(rid, width)| (rid.to_owned(), Some(width)));
+    ensure!(layers == expected, "{layers:?}");
+
+    // The best one by itself, then another by hand.
+    let viewer = WsViewer::join(&server, "channel=one").await?;
+    let report = viewer.watch().more(50, SOON).await?;
+    report.check_complete(FRAME_TICKS)?;
+    report.check_sound()?;
+    ensure!(report.video.size == Some((640, 360)), "{:?}", report.video.size);
+    for (rid, size) in [("2", (160, 90)), ("1", (640, 360)), ("0", (320, 180))] {
+        viewer.watch().begin_anew();
+        viewer.say(&format!(r#"{{"event": "layer", "data": "{rid}"}}"#));
+        let has_changed = |report: &ViewerReport| report.video.size == Some(size);
+        viewer.watch().until(&format!("layer {rid}"), SOON, has_changed).await?;
+        let report = viewer.watch().more(10, SOON).await?;
+        report.check_continuous(FRAME_TICKS)?;
+        println!("to layer {rid}: {:?} without a packet of it", report.video.longest_pause);
+        ensure!(report.video.longest_pause < NONSENSE, "{:?}", report.video.longest_pause);
+    }
+    let second = WhepViewer::join(&server, "/whep/one?layer=2").await?;
+    let report = second.watch().more(10, SOON).await?;
+    ensure!(report.video.size == Some((160, 90)), "{:?}", report.video.size);
+
+    // It goes on for them with the next publisher, in the layer that was chosen.
+    publisher.kill().await?;
+    viewer.watch().begin_anew();
+    let publisher = publish()?;
+    let report = viewer.watch().more(75, SOON).await?;
+    went_on(&report)?;
+    let is_back = |report: &ViewerReport| report.video.size == Some((320, 180));
+    viewer.watch().until("its layer again", SOON, is_back).await?;
+    let log = server.log();
+    for words in ["video track 3 is H.265", "audio track 1"] {
+        ensure!(log.matches(words).count() == 2, "once for each publisher: {words} in {log}");
+    }
+    publisher.finish().await?;
+    server.wait_for_state("one", "away", SOON).await?;
+    server.check_health()?;
+    server.stop().await
+}
