@@ -12,6 +12,7 @@ use heliograph_ingest::auth::{
 };
 use heliograph_ingest::ftl::{FtlServer, FtlSettings};
 use heliograph_ingest::house::{House, HouseSettings, Takeover};
+use heliograph_ingest::rtmp::client_configuration::{self, EndpointPorts, RemoteAddress};
 use heliograph_ingest::rtmp::{RtmpServer, RtmpSettings};
 use heliograph_ingest::srt::{SrtServer, SrtSettings};
 use heliograph_ingest::whip::WhipDoor;
@@ -269,18 +270,21 @@ impl PublishersSide {
         let srt = srt_door(settings, addresses, &house, &b_frames)?;
         let whip = whip::open(settings, announced(settings), &house)?;
         let requests = match &whip {
-            Some(door) if relay.is_none() => Self::listen(settings, whip::router(door, settings))?,
+            Some(door) if relay.is_none() => {
+                let configuration = configuration_router(&house, &rtmp, settings);
+                Self::listen(settings, configuration.merge(whip::router(door, settings)))?
+            }
             _ => None,
         };
         Ok(PublishersSide { house, _ftl: ftl, rtmp, srt, whip, requests })
     }
 
-    /// What publishers ask of the web server: WHIP, and the streamer's desk.
+    /// What publishers ask of the web server: WHIP, the streamer's desk, and which sizes OBS is to send.
     fn router(&self, settings: &Settings, relay: &Relay) -> Router {
         let doors = Doors {
             ftl_port: Some(settings.ftl_port),
-            rtmp_port: self.open_rtmp(settings.rtmp),
-            rtmps_port: self.open_rtmp(settings.rtmps),
+            rtmp_port: open_rtmp(&self.rtmp, settings.rtmp),
+            rtmps_port: open_rtmp(&self.rtmp, settings.rtmps),
             srt: self.srt.as_ref().and_then(|_| settings.srt.number()).map(|port| SrtDoor {
                 port,
                 latency_ms: u32::try_from(settings.srt_latency.as_millis()).unwrap_or(u32::MAX),
@@ -290,16 +294,8 @@ impl PublishersSide {
         };
         let whip = self.whip.as_ref().map(|door| whip::router(door, settings));
         let desk = studio::router(&self.house, relay, settings, doors, whip.clone());
-        whip.into_iter().fold(desk, Router::merge)
-    }
-
-    /// The number of an RTMP port that publishers can really come in by.
-    fn open_rtmp(&self, port: Port) -> Option<u16> {
-        let is_open = |number: &u16| {
-            let mut addresses = self.rtmp.iter().flat_map(RtmpServer::local_addrs);
-            addresses.any(|address| address.port() == *number)
-        };
-        port.number().filter(is_open)
+        let configuration = configuration_router(&self.house, &self.rtmp, settings);
+        whip.into_iter().fold(desk.merge(configuration), Router::merge)
     }
 
     fn listen(settings: &Settings, router: Router) -> Result<Option<Requests>> {
@@ -320,6 +316,26 @@ impl PublishersSide {
             let _ended = door.await;
         }
     }
+}
+
+/// The number of an RTMP port that publishers can really come in by.
+fn open_rtmp(doors: &[RtmpServer], port: Port) -> Option<u16> {
+    let is_open = |number: &u16| {
+        let mut addresses = doors.iter().flat_map(RtmpServer::local_addrs);
+        addresses.any(|address| address.port() == *number)
+    };
+    port.number().filter(is_open)
+}
+
+/// `POST /multitrack`: which sizes OBS is to send over RTMP.
+fn configuration_router(house: &Arc<House>, doors: &[RtmpServer], settings: &Settings) -> Router {
+    let ports =
+        EndpointPorts { rtmp: open_rtmp(doors, settings.rtmp), rtmps: open_rtmp(doors, settings.rtmps) };
+    if ports == EndpointPorts::default() {
+        return Router::new();
+    }
+    let router = client_configuration::router(house, ports);
+    doors::introduced(router, &settings.trusted_proxies, |_, ip, _| RemoteAddress(ip))
 }
 
 /// RTMP and RTMPS. The usual ports may be somebody else's (another media server's, most likely), which is said and no

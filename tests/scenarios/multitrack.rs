@@ -9,6 +9,7 @@ use heliograph_tests::{
     viewer::{ViewerReport, whep::WhepViewer, ws::WsViewer},
     wait::until,
 };
+use serde_json::{Value, json};
 
 use crate::{foreign::went_on, turn};
 
@@ -20,6 +21,42 @@ const FRAME_TICKS: u64 = 3600;
 /// A viewer that changes layers goes on with the old one until the new one has a keyframe: it sees no pause worth
 /// mentioning. Far above what a busy machine makes of that.
 const NONSENSE: Duration = Duration::from_secs(3);
+
+/// What OBS asks, and what it goes by: nothing but status 200, and the words in the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn obs_is_told_which_sizes_to_send() -> anyhow::Result<()> {
+    let _turn = turn::shared().await;
+    let mut server = ServerPlan::new().start().await?;
+    let key = server.channel(0).key_text.clone();
+    let ask = async |key: &str| -> anyhow::Result<Value> {
+        let canvas = json!({"width": 1280, "height": 720, "canvas_width": 1280, "canvas_height": 720,
+            "framerate": {"numerator": 30, "denominator": 1}});
+        let question = json!({"service": "IVS", "schema_version": "2025-01-25", "authentication": key,
+            "client": {"name": "obs-studio", "version": "32.0.0", "supported_codecs": ["h264"]},
+            "capabilities": {"cpu": {"physical_cores": 8, "logical_cores": 16, "speed": null, "name": null}},
+            "preferences": {"vod_track_audio": false, "canvases": [canvas]}});
+        let request = server.http().post(server.url("/multitrack")).json(&question);
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    };
+    let answer = ask(&key).await?;
+    ensure!(answer["status"]["result"] == "success", "{answer}");
+    let heights: Vec<_> = answer["encoder_configurations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|encoder| encoder["height"].as_u64().unwrap_or(0))
+        .collect();
+    ensure!(heights == [720, 480, 360], "{heights:?}");
+    let endpoint = format!("rtmp://127.0.0.1:{}/live/{{stream_key}}", server.ports().rtmp());
+    ensure!(answer["ingest_endpoints"][0]["url_template"] == endpoint.as_str(), "{answer}");
+    let answer = ask("1000-wrong").await?;
+    ensure!(answer["status"]["result"] == "error", "{answer}");
+    ensure!(answer["status"]["html_en_us"].to_string().contains("The stream key is not right"), "{answer}");
+    let other = server.http().post(server.url("/multitrack")).body(key).send().await?;
+    ensure!(other.status() == 415, "{}", other.status());
+    server.check_health()?;
+    server.stop().await
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tracks_of_several_sizes_are_layers() -> anyhow::Result<()> {
