@@ -53,7 +53,8 @@ impl Publishers for Behind {
             requested_again: figures.nacks,
             reencoded: figures.reencoded,
             tracks_left_out: figures.tracks_left_out,
-            round_trip_ms: figures.round_trip.map(|time| (time.as_secs_f64() * 10_000.0).round() / 10.0),
+            round_trip_ms: figures.round_trip.map(tenths_of_ms),
+            jitter_ms: figures.jitter.map(tenths_of_ms),
         })
     }
 
@@ -92,6 +93,10 @@ impl Publishers for Behind {
         }
         .boxed()
     }
+}
+
+fn tenths_of_ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
 /// `/studio/api`. `doors` are those that publishers can come in by.

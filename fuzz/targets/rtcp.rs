@@ -7,7 +7,7 @@ use heliograph_media::{
     Ssrc, WireSeq,
     rtcp::{
         MAX_FEEDBACK_PACKETS, MAX_FIR_ENTRIES, MAX_LOST_PER_NACK, MAX_PACKETS_PER_COMPOUND, MAX_REPORTS,
-        ReportBlock, Rtcp, SenderInfo, is_rtcp, parse_compound, write_bye, write_captured, write_least_delay,
+        ReportBlock, Rtcp, SenderInfo, is_rtcp, parse_compound, write_bye, write_captured, write_least_delay, write_over_limit,
         write_nack, write_pli, write_receiver_report, write_sender_report,
     },
 };
@@ -57,6 +57,7 @@ fuzz_target!(|datagram: &[u8]| {
             Rtcp::Captured { ssrc, rtp_timestamp, ago } => {
                 write_captured(&mut out, *ssrc, *rtp_timestamp, *ago);
             }
+            Rtcp::OverLimit { limit } => write_over_limit(&mut out, Ssrc(0), *limit),
             Rtcp::Other => continue,
         }
         assert_eq!(parse_compound(&out).as_deref(), Ok(std::slice::from_ref(packet)));

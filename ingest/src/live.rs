@@ -20,6 +20,7 @@ use crate::{
     reencode::{Encoded, Reencoders, Stage, StageEvent},
     rtmp::flv::nal_units,
     transcode::AudioThread,
+    uplink::Jitter,
     wait::sleep_until,
 };
 
@@ -66,6 +67,8 @@ pub(crate) struct Live {
     last_media: Instant,
     next_tick: Instant,
     told_of_b_frames: bool,
+    sound_jitter: Jitter,
+    picture_jitter: Jitter,
 }
 
 /// Something for [`Live::on_event`].
@@ -107,6 +110,8 @@ impl Live {
             last_media: now,
             next_tick: now + TICK,
             told_of_b_frames: false,
+            sound_jitter: Jitter::new(ClockRate::VIDEO),
+            picture_jitter: Jitter::new(ClockRate::VIDEO),
         }
     }
 
@@ -120,6 +125,9 @@ impl Live {
 
     pub(crate) fn picture(&mut self, now: Instant, layer: Layer, picture: Picture<'_>) {
         self.has_video = true;
+        if layer == Layer::FIRST {
+            self.picture_jitter.on_time(now, picture.show);
+        }
         let stage = self.stage.as_mut().filter(|_| layer == Layer::FIRST);
         let is_taken = stage.is_some_and(|stage| stage.take(now, picture));
         if !is_taken {
@@ -215,6 +223,7 @@ impl Live {
 
     /// One AAC frame, and when it is to be heard.
     pub(crate) fn aac(&mut self, at: Duration, frame: &[u8]) {
+        self.sound_jitter.on_time(self.last_media, at);
         if let Some(audio) = &mut self.audio {
             audio.push(at, frame);
         }
@@ -223,6 +232,7 @@ impl Live {
     /// One Opus packet, and when it is to be heard.
     pub(crate) fn opus(&mut self, now: Instant, at: Duration, packet: &[u8]) {
         self.audio_codec = "OPUS";
+        self.sound_jitter.on_time(now, at);
         if let Some(at) = self.opus.place(at, packet) {
             self.sound(now, at, packet);
         }
@@ -269,7 +279,7 @@ impl Live {
         }
     }
 
-    /// Whether B-frames came that are not allowed. Says it once in the log.
+    /// Whether B-frames came that are not allowed; `true` once.
     pub(crate) fn b_frames_forbidden(&mut self) -> bool {
         // Those that begin before the first keyframe are a matter of the stage.
         let is_stage_at_it = self.outlet.codec() == Codec::H264
@@ -278,7 +288,8 @@ impl Live {
             return false;
         }
         self.told_of_b_frames = true;
-        tracing::warn!("the publisher sends B-frames: pictures will judder; they should be off");
+        // The relay sees them as well, warns the streamer, and says it once in the log.
+        tracing::debug!("the publisher sends B-frames: pictures will judder; they should be off");
         self.refuses_b_frames
     }
 
@@ -370,6 +381,8 @@ impl Live {
             stream_time: now.saturating_duration_since(self.seat.since()),
             packets: self.packets,
             bitrate_bps: self.bitrate,
+            // Pictures with B-frames come in another order than they are shown in.
+            jitter: self.sound_jitter.get().or(self.picture_jitter.get()),
             reencoded: self.stage.as_ref().is_some_and(Stage::is_encoding),
             held: said.held + self.held.take().unwrap_or_default(),
             ..said

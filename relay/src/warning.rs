@@ -6,6 +6,11 @@ use std::fmt;
 /// does not change all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Warning {
+    /// More comes than the channel may send, and the stream will be ended for it.
+    BitrateLimit {
+        /// What it may send, kilobits per second.
+        kbps: u32,
+    },
     /// Sound comes, no picture.
     NoVideo,
     /// Pictures come, no sound.
@@ -52,6 +57,7 @@ impl Warning {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::BitrateLimit { .. } => "bitrate_limit",
             Self::NoVideo => "no_video",
             Self::NoAudio => "no_audio",
             Self::Silent { .. } => "silent",
@@ -71,6 +77,11 @@ impl Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::BitrateLimit { kbps } => write!(
+                f,
+                "The encoder sends more than this channel may ({kbps} kbit/s): set a lower bitrate (OBS: Settings, Output), or \
+                 the stream will be ended."
+            ),
             Self::NoVideo => f.write_str("No picture arrives, only sound."),
             Self::NoAudio => f.write_str("No sound arrives, only the picture."),
             Self::Silent { seconds } => write!(

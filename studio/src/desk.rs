@@ -54,19 +54,6 @@ pub(crate) fn look(app: &App, channel: &ChannelName) -> Desk {
             MediaKind::Audio => desk.audio = Some(medium(track)),
         }
     }
-    let too_much = desk.uplink.as_ref().and_then(|uplink| {
-        let limit = uplink.limit_bps.filter(|limit| uplink.bitrate_bps > *limit)?;
-        Some(DeskWarning {
-            code: "bitrate_limit".to_owned(),
-            message: format!(
-                "The encoder sends {} kbit/s, and this channel may have {}: set a lower bitrate (OBS: Settings, Output), or \
-                 the stream will be ended.",
-                uplink.bitrate_bps / 1_000,
-                limit / 1_000
-            ),
-        })
-    });
-    desk.warnings.extend(too_much);
     let warnings = stream
         .warnings
         .iter()

@@ -174,6 +174,8 @@ pub struct Uplink {
     pub requested_again: u64,
     /// Between the server and the encoder, when measured.
     pub round_trip_ms: Option<f64>,
+    /// How unevenly media comes from there, when measured.
+    pub jitter_ms: Option<f64>,
     /// The server encodes the pictures anew, because they come with B-frames.
     pub reencoded: bool,
     /// Tracks that do not reach viewers: of another codec than the first, too many, or further sound.

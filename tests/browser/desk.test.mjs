@@ -12,6 +12,8 @@ import { programs, startPublisher, startServer } from "./processes.mjs";
 const SHOTS = join(dirname(fileURLToPath(import.meta.url)), "screenshots");
 /** A keyframe every five seconds, which is too seldom. */
 const SELDOM = { width: 320, height: 180, bitrate: 300, fps: 30, keyint: 150 };
+/** Nobody sends so little. */
+const LIMIT = ["--max-bitrate-kbps", "50", "--max-bitrate-patience-s", "600"];
 const CAMERA = { width: 320, height: 180, fps: 15, maxBitrate: 300_000 };
 
 describe("what the desk tells", { timeout: 180_000 }, () => {
@@ -22,7 +24,7 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
   before(async () => {
     mkdirSync(SHOTS, { recursive: true });
     const paths = programs();
-    server = await startServer(paths.server, ["seldom", "camera"], undefined, ["--srt-passphrase", "ten-letters-or-more"]);
+    server = await startServer(paths.server, ["seldom", "camera"], undefined, ["--srt-passphrase", "ten-letters-or-more", ...LIMIT]);
     [publisher, browser, cameras] = await Promise.all([
       startPublisher(paths.publisher, server, "seldom", SELDOM),
       launch(),
@@ -54,7 +56,7 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
   const says = (page, text, timeout = 20_000) => page.getByText(text).first().waitFor({ timeout });
   const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
 
-  test("keyframes too far apart, how loud it is, how late viewers are, and the way in over SRT", async (t) => {
+  test("keyframes too far apart, too high a bitrate, how loud it is, how late viewers are, and the way in over SRT", async (t) => {
     const viewer = await open(t, "/c/seldom");
     await viewer.locator('section[data-state="live"]').waitFor({ timeout: 15_000 });
     const page = await desk(t, "seldom");
@@ -65,8 +67,13 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
     await page.locator('[data-warning="keyframe_interval"]').waitFor({ timeout: 20_000 });
     await says(page, "Keyframes are more than 4 s apart");
     const stream = (await server.streams()).find(({ channel }) => channel === "seldom");
-    assert.deepEqual(stream.warnings.map(({ code }) => code), ["keyframe_interval"]);
-    assert.equal(server.log().match(/Keyframes come only every 5 seconds/g)?.length, 1, "the log has it once");
+    assert.deepEqual(stream.warnings.map(({ code }) => code), ["bitrate_limit", "keyframe_interval"]);
+    await says(page, /^\d+\skbit\/s arrive; 50\skbit\/s are allowed\.$/);
+    for (const line of [/Keyframes come only every 5 seconds/g, /more than this channel may \(50 kbit\/s\)[^\n]*"seldom"/g]) {
+      assert.equal(server.log().match(line)?.length, 1, `the log has it once: ${line}`);
+    }
+    const jitter = await page.locator("dt", { hasText: "jitter" }).locator("+ dd").innerText();
+    assert.match(jitter, /^\d+(\.\d)? ms$/);
 
     await says(page, /half within \d+ ms, 95 % within \d+ ms/);
     await says(page, /as the pages of 1 of 1 tell/);

@@ -191,6 +191,8 @@ pub struct PublicationMetadata {
     pub bitrate_bps: u64,
     /// Between us and the publisher, when measured.
     pub round_trip: Option<Duration>,
+    /// How unevenly media comes (RFC 3550 section 6.4.1): sound where there is any, else pictures.
+    pub jitter: Option<Duration>,
     /// Its pictures are encoded anew, because they have B-frames.
     pub reencoded: bool,
     /// Tracks of the publisher that do not reach viewers: of another codec than the first, too many, or further sound.

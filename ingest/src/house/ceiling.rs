@@ -39,7 +39,7 @@ pub(super) struct Ceiling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
     Fine,
-    /// It has just begun to send too much: worth a line in the log.
+    /// It sends too much: the relay is to be told.
     Over(Bitrate),
     /// It went on for too long.
     Cut,
@@ -56,12 +56,11 @@ impl Ceiling {
             return Finding::Fine;
         };
         match self.over_since {
-            None => {
-                self.over_since = Some(now);
+            Some(since) if now.saturating_duration_since(since) >= self.patience => Finding::Cut,
+            since => {
+                self.over_since = since.or(Some(now));
                 Finding::Over(limit)
             }
-            Some(since) if now.saturating_duration_since(since) >= self.patience => Finding::Cut,
-            Some(_) => Finding::Fine,
         }
     }
 }
@@ -84,7 +83,7 @@ mod tests {
         let mut look = |second, kbps| ceiling.look(begin + Duration::from_secs(second), Bitrate::kbps(kbps));
         assert_eq!(look(0, 8_000), Finding::Fine);
         assert_eq!(look(1, 9_000), Finding::Over(Bitrate::kbps(8_000)));
-        assert_eq!(look(9, 9_000), Finding::Fine);
+        assert_eq!(look(9, 9_000), Finding::Over(Bitrate::kbps(8_000)));
         assert_eq!(look(10, 7_000), Finding::Fine);
         assert_eq!(look(12, 9_000), Finding::Over(Bitrate::kbps(8_000)));
         assert_eq!(look(22, 9_000), Finding::Cut);

@@ -213,7 +213,11 @@ impl Seat {
         match self.ceiling.look(now, sends) {
             Finding::Fine => {}
             Finding::Over(limit) => {
-                tracing::warn!(channel = %self.channel(), %sends, %limit, "publisher sends more than it may");
+                // The relay warns the streamer, and says it once in the log.
+                tracing::debug!(channel = %self.channel(), %sends, %limit, "publisher sends more than it may");
+                let mut datagram = Vec::with_capacity(16);
+                rtcp::write_over_limit(&mut datagram, Ssrc(0), limit);
+                self.send(&datagram);
             }
             Finding::Cut => return Some(EndReason::BitrateTooHigh),
         }

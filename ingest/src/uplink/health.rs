@@ -68,7 +68,7 @@ impl Tally {
             late: counts.late,
             duplicates: counts.duplicates,
             nacks: counts.asked,
-            jitter: self.jitter.get(),
+            jitter: self.jitter.get().unwrap_or_default(),
             bitrate: self.meter.get(now),
         }
     }
@@ -76,14 +76,14 @@ impl Tally {
 
 /// Interarrival jitter, RFC 3550 appendix A.8.
 #[derive(Debug)]
-struct Jitter {
+pub(crate) struct Jitter {
     rate: ClockRate,
     last: Option<(Instant, u32)>,
     ticks: f64,
 }
 
 impl Jitter {
-    fn new(rate: ClockRate) -> Self {
+    pub(crate) fn new(rate: ClockRate) -> Self {
         Self { rate, last: None, ticks: 0.0 }
     }
 
@@ -95,8 +95,18 @@ impl Jitter {
         }
     }
 
-    fn get(&self) -> Duration {
-        Duration::try_from_secs_f64(self.ticks / f64::from(self.rate.get())).unwrap_or_default()
+    /// The same for media that comes with a time and not with a timestamp.
+    pub(crate) fn on_time(&mut self, now: Instant, time: Duration) {
+        // Differences are right across the wrap.
+        #[expect(clippy::cast_possible_truncation, reason = "wraps, as timestamps do")]
+        let timestamp = (time.as_nanos() * u128::from(self.rate.get()) / 1_000_000_000) as u32;
+        self.on_packet(now, timestamp);
+    }
+
+    /// `None` before anything came.
+    pub(crate) fn get(&self) -> Option<Duration> {
+        self.last?;
+        Some(Duration::try_from_secs_f64(self.ticks / f64::from(self.rate.get())).unwrap_or_default())
     }
 }
 
@@ -152,8 +162,10 @@ mod tests {
             steady.on_packet(at, n * 960);
             uneven.on_packet(at + Duration::from_millis(u64::from(n % 2) * 10), n * 960);
         }
-        assert!(steady.get() < Duration::from_micros(10));
-        assert!(uneven.get() > Duration::from_millis(9) && uneven.get() < Duration::from_millis(11));
+        assert!(steady.get() < Some(Duration::from_micros(10)));
+        assert!(
+            uneven.get() > Some(Duration::from_millis(9)) && uneven.get() < Some(Duration::from_millis(11))
+        );
     }
 
     #[test]

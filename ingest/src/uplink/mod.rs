@@ -6,4 +6,5 @@ pub(crate) mod health;
 pub(crate) mod reorder;
 pub(crate) mod sync;
 
+pub(crate) use health::Jitter;
 pub use health::TrackHealth;

@@ -294,6 +294,7 @@ fn metadata(
         discarded: health.malformed,
         bitrate_bps: health.bitrate().as_bps(),
         round_trip: health.round_trip,
+        jitter: health.jitter(),
         reencoded: false,
         tracks_left_out: 0,
         held: Duration::ZERO,

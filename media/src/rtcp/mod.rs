@@ -16,7 +16,7 @@ pub use read::{
 pub use reception::Reception;
 pub use report::{ReportBlock, SenderInfo};
 pub use transport_feedback::{MAX_FEEDBACK_PACKETS, TransportFeedback, write_transport_feedback};
-pub use uplink::{write_captured, write_least_delay};
+pub use uplink::{write_captured, write_least_delay, write_over_limit};
 pub use write::{
     MAX_CNAME_LEN, MAX_PAIRS_PER_NACK, MAX_REPORTS, write_bye, write_delay_since_reference_time, write_fir,
     write_nack, write_pli, write_receiver_report, write_remb, write_sdes_cname, write_sender_report,

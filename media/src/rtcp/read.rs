@@ -16,7 +16,7 @@ use rtc_shared::marshal::{Marshal, Unmarshal};
 use thiserror::Error;
 
 use super::{ReportBlock, TransportFeedback, transport_feedback, uplink};
-use crate::{NtpTime, Ssrc, WireSeq};
+use crate::{Bitrate, NtpTime, Ssrc, WireSeq};
 
 /// The feedback message format of transport-wide feedback.
 const FORMAT_TRANSPORT_WIDE: u8 = 15;
@@ -99,6 +99,11 @@ pub enum Rtcp {
         rtp_timestamp: u32,
         /// How long before this was sent; whole microseconds.
         ago: Duration,
+    },
+    /// From an ingest: the publisher sends more than its channel may.
+    OverLimit {
+        /// Whole kilobits per second.
+        limit: Bitrate,
     },
     /// A well-formed packet of a kind nobody here reads.
     Other,

@@ -1,4 +1,4 @@
-//! What an ingest tells a relay about the way from the encoder to itself: packets of type APP (RFC 3550 section 6.7) named
+//! What an ingest tells a relay about a publisher and the way from there to itself: packets of type APP (RFC 3550 section 6.7) named
 //! `HGUP`. They go from ingest to relay only; whoever knows nothing of them skips them.
 //!
 //! Ages, not moments: ingest and relay need no common clock, only a short way between them.
@@ -9,7 +9,7 @@ use super::{
     Rtcp,
     write::{begin, end, put},
 };
-use crate::Ssrc;
+use crate::{Bitrate, Ssrc};
 
 const APPLICATION_DEFINED: u8 = 204;
 const NAME: &[u8; 4] = b"HGUP";
@@ -17,6 +17,8 @@ const NAME: &[u8; 4] = b"HGUP";
 const LEAST_DELAY: u8 = 0;
 /// Subtype: a timestamp, and how many microseconds ago it was captured.
 const CAPTURED: u8 = 1;
+/// Subtype: kilobits per second that the publisher may send, and sends more.
+const OVER_LIMIT: u8 = 2;
 
 /// Appends how long media takes at least from its encoder until it leaves the ingest. In whole microseconds, at most 71
 /// minutes.
@@ -39,6 +41,15 @@ pub fn write_captured(out: &mut Vec<u8>, ssrc: Ssrc, rtp_timestamp: u32, ago: Du
     end(out, start);
 }
 
+/// Appends that the publisher sends more than its channel may. In whole kilobits per second.
+pub fn write_over_limit(out: &mut Vec<u8>, sender: Ssrc, limit: Bitrate) {
+    let start = begin(out, usize::from(OVER_LIMIT), APPLICATION_DEFINED);
+    put(out, sender.0);
+    out.extend_from_slice(NAME);
+    put(out, u32::try_from(limit.as_bps() / 1_000).unwrap_or(u32::MAX));
+    end(out, start);
+}
+
 /// The contents of a packet of type APP; `None` for others than these.
 pub(super) fn read(subtype: u8, body: &[u8]) -> Option<Rtcp> {
     let (ssrc, rest) = body.split_first_chunk()?;
@@ -52,6 +63,7 @@ pub(super) fn read(subtype: u8, body: &[u8]) -> Option<Rtcp> {
             rtp_timestamp: number(timestamp),
             ago: time(ago),
         }),
+        (OVER_LIMIT, [limit, ..]) => Some(Rtcp::OverLimit { limit: Bitrate::kbps(number(limit).into()) }),
         _ => None,
     }
 }
@@ -77,11 +89,14 @@ mod tests {
                  81cc0004 01020304 48475550 fffffff0 0001e240")
         );
         let ago = Duration::from_micros(123_456);
+        write_over_limit(&mut out, Ssrc(0), Bitrate::kbps(8_000));
+        assert_eq!(out[36..], hex("82cc0003 00000000 48475550 00001f40"));
         assert_eq!(
             parse_compound(&out).unwrap(),
             [
                 Rtcp::LeastDelay { delay: Duration::from_millis(50) },
                 Rtcp::Captured { ssrc: Ssrc(0x0102_0304), rtp_timestamp: 0xffff_fff0, ago },
+                Rtcp::OverLimit { limit: Bitrate::kbps(8_000) },
             ]
         );
     }
@@ -93,7 +108,8 @@ mod tests {
             "80cc0001 00000007",
             "80cc0002 00000007 48475550",
             "81cc0003 00000007 48475550 0000c350",
-            "82cc0003 00000007 48475550 0000c350",
+            "82cc0002 00000007 48475550",
+            "83cc0003 00000007 48475550 0000c350",
             "80cc0003 00000007 4e414d45 0000c350",
         ] {
             assert_eq!(parse_compound(&hex(datagram)), Ok(vec![Rtcp::Other]), "{datagram}");

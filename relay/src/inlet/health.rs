@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use heliograph_media::Bitrate;
+
 use crate::Warning;
 
 /// What is known about a stream's health at one moment.
@@ -33,6 +35,8 @@ pub(super) struct Symptoms {
     pub(super) drift_ppm: Option<i32>,
     /// Packets lost for good in the last seconds, of a thousand.
     pub(super) loss_per_mille: u32,
+    /// What the channel may send, while its publisher sends more.
+    pub(super) over_limit: Option<Bitrate>,
     /// The kernel dropped datagrams of this stream for want of room in the last half minute.
     pub(super) kernel_drops: bool,
 }
@@ -57,6 +61,10 @@ impl Symptoms {
             moment.is_none_or(|moment| now.saturating_duration_since(moment) >= than)
         };
         let mut warnings = Vec::new();
+        if let Some(limit) = self.over_limit {
+            let kbps = u32::try_from(limit.as_bps() / 1_000).unwrap_or(u32::MAX);
+            warnings.push(Warning::BitrateLimit { kbps });
+        }
         if self.media_since.is_some_and(|since| now.saturating_duration_since(since) >= MISSING) {
             if self.video.is_some_and(|newest| older(newest, MISSING)) {
                 warnings.push(Warning::NoVideo);
@@ -159,6 +167,8 @@ mod tests {
         check(Symptoms { drift_ppm: Some(-449), ..well }, now, &[Warning::ClockDrift { ppm: -400 }]);
         check(Symptoms { drift_ppm: Some(451), ..well }, now, &[Warning::ClockDrift { ppm: 500 }]);
         check(Symptoms { loss_per_mille: 12, ..well }, now, &[Warning::Loss { per_mille: 12 }]);
+        let over = Symptoms { over_limit: Some(Bitrate::kbps(8_000)), ..well };
+        check(over, now, &[Warning::BitrateLimit { kbps: 8_000 }]);
         for profile in [[0x6e, 0, 0x1f], [0x7a, 0, 0x1f], [0xf4, 0, 0x1f], [0x64, 0, 0x3c]] {
             let refused = Symptoms { profile_level_id: Some(profile), ..well };
             check(refused, now, &[Warning::Profile { profile_level_id: profile }]);

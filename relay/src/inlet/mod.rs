@@ -33,7 +33,7 @@ use std::{
 
 use bytes::Bytes;
 use heliograph_media::{
-    Codec, MediaKind, Ssrc, opus,
+    Bitrate, Codec, MediaKind, Ssrc, opus,
     rtcp::{self, Rtcp},
     rtp::RtpHeader,
 };
@@ -67,6 +67,8 @@ const REPORTS: Duration = Duration::from_secs(1);
 const PICTURES: Duration = Duration::from_secs(2);
 /// So long after it happened a loss in the kernel is worth a warning.
 const KERNEL_DROPS: Duration = Duration::from_secs(30);
+/// So long after an ingest said that too much comes the warning stays: bitrates waver.
+const OVER_LIMIT: Duration = Duration::from_secs(10);
 
 /// What an inlet needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +116,8 @@ pub(crate) struct Inlet {
     unmuted: Instant,
     silent_since: Option<Instant>,
     kernel_drops: Option<Instant>,
+    /// What the publisher may send, and when an ingest said last that it sends more.
+    over_limit: Option<(Bitrate, Instant)>,
 }
 
 impl Inlet {
@@ -142,6 +146,7 @@ impl Inlet {
             unmuted: now,
             silent_since: None,
             kernel_drops: None,
+            over_limit: None,
         };
         inlet.describe(tracks);
         inlet
@@ -418,6 +423,7 @@ impl Inlet {
                 Rtcp::Captured { ssrc, rtp_timestamp, ago } => {
                     self.timeline.captured(now, ssrc, rtp_timestamp, ago);
                 }
+                Rtcp::OverLimit { limit } => self.over_limit = Some((limit, now)),
                 Rtcp::Bye { ssrcs } => {
                     // The next session may come from another socket, and need not wait for silence.
                     for ssrc in ssrcs {
@@ -537,6 +543,10 @@ impl Inlet {
             unsteady: flows && video.is_some_and(|video| video.rhythm.is_unsteady()),
             drift_ppm: video.filter(|_| flows).and_then(|video| video.rhythm.drift_ppm()),
             loss_per_mille: self.losses.per_mille(),
+            over_limit: self
+                .over_limit
+                .filter(|(_, said)| now.saturating_duration_since(*said) < OVER_LIMIT)
+                .map(|(limit, _)| limit),
             kernel_drops: self
                 .kernel_drops
                 .is_some_and(|dropped| now.saturating_duration_since(dropped) < KERNEL_DROPS),

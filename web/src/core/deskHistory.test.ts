@@ -54,7 +54,7 @@ describe("DeskHistory", () => {
   it("takes what arrives at the door for the bitrate, else what the tracks have", () => {
     const history = new DeskHistory();
     expect(history.push(desk(), 0).at(-1)?.bitrateMbit).toBe(2.5);
-    const uplink = { door: "ftl", encoder: "", remote: "", bitrate_bps: 3e6, lost: 0, requested_again: 0, round_trip_ms: 12, reencoded: false, tracks_left_out: 0, limit_bps: null };
+    const uplink = { door: "ftl", encoder: "", remote: "", bitrate_bps: 3e6, lost: 0, requested_again: 0, round_trip_ms: 12, jitter_ms: 1, reencoded: false, tracks_left_out: 0, limit_bps: null };
     expect(history.push(desk({}, { uplink }), 1_000).at(-1)).toMatchObject({ bitrateMbit: 3, roundTripMs: 12 });
     expect(history.push(desk({}, { state: "away" }), 2_000).at(-1)?.bitrateMbit).toBeNull();
   });

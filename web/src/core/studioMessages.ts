@@ -127,6 +127,8 @@ export type Uplink = {
   requested_again: number,
   /** Between the server and the encoder, when measured. */
   round_trip_ms: number | null,
+  /** How unevenly media comes from there, when measured. */
+  jitter_ms: number | null,
   /** The server encodes the pictures anew, because they come with B-frames. */
   reencoded: boolean,
   /** Tracks that do not reach viewers: of another codec than the first, too many, or further sound. */

@@ -407,6 +407,7 @@ fn metadata(
         discarded: health.speed_test_packets + health.foreign + health.malformed,
         bitrate_bps: health.bitrate().as_bps(),
         round_trip: health.round_trip,
+        jitter: health.jitter(),
         reencoded: false,
         tracks_left_out: 0,
         held: Duration::ZERO,

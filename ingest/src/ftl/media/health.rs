@@ -58,6 +58,13 @@ impl MediaHealth {
         self.tracks().map(|track| track.nacks).sum()
     }
 
+    /// How unevenly packets come: those of sound where there are any, since a picture has many at once.
+    #[must_use]
+    pub fn jitter(&self) -> Option<Duration> {
+        let track = self.audio.filter(|sound| sound.packets > 0).or(self.video)?;
+        Some(track.jitter)
+    }
+
     /// Of both media, lately.
     #[must_use]
     pub fn bitrate(&self) -> Bitrate {

@@ -138,6 +138,13 @@ impl WhipHealth {
         self.tracks().map(|track| track.lost).sum()
     }
 
+    /// How unevenly packets come: those of sound where there are any, since a picture has many at once.
+    #[must_use]
+    pub(super) fn jitter(&self) -> Option<Duration> {
+        let track = self.audio.filter(|sound| sound.packets > 0).or(self.video)?;
+        Some(track.jitter)
+    }
+
     /// Requests for lost packets.
     #[must_use]
     pub(super) fn nacks(&self) -> u64 {

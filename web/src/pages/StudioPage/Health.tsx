@@ -25,6 +25,7 @@ export function Health({ desk }: { readonly desk: Desk }) {
     [words.rows.loss, `${say(now?.lossPercent, words.percent)} (${words.packets((video?.lost ?? 0) + (audio?.lost ?? 0))})`],
     [words.rows.again, say(uplink?.requested_again, words.packets)],
     [words.rows.roundTrip, say(uplink?.round_trip_ms, words.ms)],
+    [words.rows.jitter, say(uplink?.jitter_ms, words.tenths)],
     [words.rows.drift, say(video?.drift_ppm, words.ppm)],
     [words.rows.sound, audio ? `${codecName(audio.codec)}, ${words.kbit(audio.bitrate_bps / 1000)}` : figures.unknown],
     [words.rows.viewers, words.count(desk.viewers)],

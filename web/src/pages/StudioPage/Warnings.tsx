@@ -22,6 +22,7 @@ export function Warnings({ desk }: { readonly desk: Desk }) {
                 <h3>{own?.title ?? words.unknown}</h3>
                 <p>{own?.text ?? message}</p>
                 {code === "codec" && <Affected desk={desk} />}
+                {code === "bitrate_limit" && <Limit desk={desk} />}
                 {own && <p className={styles["where"]}>{own.where}</p>}
               </li>
             );
@@ -30,6 +31,14 @@ export function Warnings({ desk }: { readonly desk: Desk }) {
       )}
     </section>
   );
+}
+
+/** What comes, and what may come. */
+function Limit({ desk: { uplink } }: { readonly desk: Desk }) {
+  const { health, warnings } = useStudioStrings();
+  if (typeof uplink?.limit_bps !== "number") return null;
+  const [sends, most] = [uplink.bitrate_bps, uplink.limit_bps].map((bps) => health.kbit(bps / 1000));
+  return <p className={styles["affected"]}>{warnings.limit(sends ?? "", most ?? "")}</p>;
 }
 
 /** How many viewers cannot play what is sent. */

@@ -66,7 +66,13 @@ export const de: StudioCatalogue = {
         viewers === 1 ? `1 Zuschauer hört nichts: Sein Browser spielt kein ${codec} ab` : `${zahl(viewers)} Zuschauer hören nichts: Ihre Browser spielen kein ${codec} ab`,
       turnedAway: (times) => (times === 1 ? "1 Browser konnte gar nichts abspielen" : `${zahl(times)}-mal konnte ein Browser gar nichts abspielen`),
     },
+    limit: (sends, most) => `${sends} kommen an; ${most} sind erlaubt.`,
     codes: {
+      bitrate_limit: {
+        title: "Ihre Bitrate liegt über der Grenze dieses Kanals",
+        text: "Bleibt sie dort, beendet der Server den Stream.",
+        where: "OBS: Einstellungen → Ausgabe → Streamen → Bitrate: ein Zehntel unter der Grenze, denn der Ton kommt dazu. Ratenkontrolle: CBR.",
+      },
       no_video: {
         title: "Es kommt kein Bild an",
         text: "Nur Ton kommt durch. Zuschauer sehen nichts.",
@@ -130,7 +136,7 @@ export const de: StudioCatalogue = {
       uplink_loss: {
         title: "Ihre Leitung verliert Pakete",
         text: "Allen fehlen Teile des Bildes.",
-        where: "Nehmen Sie ein Kabel statt WLAN, und senken Sie Einstellungen → Ausgabe → Streamen → Bitrate um ein Drittel.",
+        where: "Nehmen Sie ein Kabel statt WLAN. OBS: Einstellungen → Ausgabe → Streamen → Bitrate: um ein Drittel senken.",
       },
       codec: {
         title: "Manche Zuschauer können das nicht abspielen",
@@ -156,6 +162,7 @@ export const de: StudioCatalogue = {
       loss: "Auf Ihrer Leitung verloren",
       again: "Nachgefordert",
       roundTrip: "Hin und zurück zu Ihnen",
+      jitter: "Ungleichmäßigkeit (Jitter)",
       drift: "Abweichung der Uhr",
       sound: "Ton",
       encoder: "Programm",
@@ -191,6 +198,7 @@ export const de: StudioCatalogue = {
     kbit: (kbit) => `${zahl(Math.round(kbit))} kbit/s`,
     seconds: (seconds) => `${zahl(seconds, 1)} s`,
     ms: (ms) => `${zahl(Math.round(ms))} ms`,
+    tenths: (ms) => `${ms.toLocaleString("de", { maximumFractionDigits: 1 })} ms`,
     fps: (fps) => `${zahl(fps, 1)} Bilder/s`,
     percent: (percent) => `${zahl(percent, 2)} %`,
     ppm: (ppm) => `${zahl(ppm)} ppm`,

@@ -62,7 +62,14 @@ export const en = {
         viewers === 1 ? `1 viewer hears nothing: the browser cannot play ${codec}` : `${viewers.toLocaleString("en")} viewers hear nothing: their browsers cannot play ${codec}`,
       turnedAway: (times: number) => (times === 1 ? "1 browser could play nothing at all" : `${times.toLocaleString("en")} times a browser could play nothing at all`),
     },
+    /** What comes, and what may come. */
+    limit: (sends: string, most: string) => `${sends} arrive; ${most} are allowed.`,
     codes: {
+      bitrate_limit: {
+        title: "Your bitrate is above this channel’s limit",
+        text: "If it stays there, the server ends the stream.",
+        where: "OBS: Settings → Output → Streaming → Bitrate: below the limit by a tenth, since sound comes on top. Rate Control: CBR.",
+      },
       no_video: {
         title: "No picture arrives",
         text: "Only sound comes through. Viewers see nothing.",
@@ -126,7 +133,7 @@ export const en = {
       uplink_loss: {
         title: "Your line loses packets",
         text: "Parts of the picture are missing for everybody.",
-        where: "Use a cable instead of Wi-Fi, and lower Settings → Output → Streaming → Bitrate by a third.",
+        where: "Use a cable instead of Wi-Fi. OBS: Settings → Output → Streaming → Bitrate: lower by a third.",
       },
       codec: {
         title: "Some viewers cannot play this",
@@ -152,6 +159,7 @@ export const en = {
       loss: "Lost on your line",
       again: "Asked for again",
       roundTrip: "Round trip to you",
+      jitter: "Unevenness (jitter)",
       drift: "Clock drift",
       sound: "Sound",
       encoder: "Encoder",
@@ -188,6 +196,7 @@ export const en = {
     kbit: (kbit: number) => `${Math.round(kbit).toLocaleString("en")} kbit/s`,
     seconds: (seconds: number) => `${seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`,
     ms: (ms: number) => `${Math.round(ms).toLocaleString("en")} ms`,
+    tenths: (ms: number) => `${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`,
     fps: (fps: number) => `${fps.toLocaleString("en", { maximumFractionDigits: 1 })} fps`,
     percent: (percent: number) => `${percent.toLocaleString("en", { maximumFractionDigits: 2 })} %`,
     ppm: (ppm: number) => `${ppm.toLocaleString("en")} ppm`,
