@@ -93,7 +93,7 @@ async fn main() -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     let send = async {
-        let mut announced = false;
+        let (mut announced, mut heard) = (false, false);
         let mut waiting = VecDeque::new();
         loop {
             tokio::select! {
@@ -101,13 +101,15 @@ async fn main() -> anyhow::Result<()> {
                 packet = audio.next() => {
                     let (time, packet) = packet?;
                     let time = SOURCE_ZERO + time - AudioOutput::LOOK_AHEAD;
+                    heard = true;
                     if args.interleave {
                         send_pictures(&client, &mut waiting, Some(time)).await?;
                     }
                     client.audio(time, packet).await?;
                 }
             }
-            if !args.interleave {
+            // The client drops pictures from before the first sound, and would then wait for the second keyframe.
+            if !args.interleave && heard {
                 send_pictures(&client, &mut waiting, None).await?;
             }
             if !announced && client.stats().video_packets > 0 {
