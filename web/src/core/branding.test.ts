@@ -51,6 +51,15 @@ describe("colourTokens", () => {
     expect(colourTokens({ colour: "#000080" })["--accent"]).toMatch(/^light-dark\(#000080, #[6-9a-f]/);
   });
 
+  it("leaves out a ground on which nobody could read", () => {
+    expect(colourTokens({ groundLight: "#202020", groundDark: "#eeeeee" })).toEqual({});
+    expect(colourTokens({ groundLight: "#ffffff", groundDark: "#eeeeee" })).toEqual({ "--ground": "light-dark(#ffffff, #0e141c)" });
+  });
+
+  it("is dark where a browser cannot choose by scheme", () => {
+    expect(colourTokens({ colour: "#000080", groundLight: "#ffffff" }, false)).toMatchObject({ "--ground": "#0e141c", "--accent": expect.stringMatching(/^#/) as string });
+  });
+
   it("keeps the ground that was not given", () => {
     expect(colourTokens({ groundDark: "#000000" })).toEqual({ "--ground": "light-dark(#f4efe4, #000000)" });
   });

@@ -35,21 +35,23 @@ function isAddress(text: string): boolean {
   return /^https?:\/\//.test(text) || /^\/(?!\/)/.test(text);
 }
 
-/** The tokens (`styles/tokens.css`) that change with the operator's colours, by their names. */
-export function colourTokens(site: Site): Record<string, string> {
+/**
+ * The tokens (`styles/tokens.css`) that change with the operator's colours, by their names. `bothSchemes`: the browser knows
+ * `light-dark()`; without it the page is dark.
+ */
+export function colourTokens(site: Site, bothSchemes = true): Record<string, string> {
   const tokens: Record<string, string> = {};
+  const either = (light: string, dark: string): string => (bothSchemes ? `light-dark(${light}, ${dark})` : dark);
   if (site.colour !== undefined) {
     tokens["--sun"] = site.colour;
     tokens["--sun-bright"] = `color-mix(in oklab, ${site.colour}, white 25%)`;
     tokens["--sun-ink"] = inkOn(site.colour);
     // Text in that colour has to be read on a light and on a dark ground.
-    const { light, dark } = { light: readable(site.colour, "black"), dark: readable(site.colour, "white") };
-    tokens["--accent"] = `light-dark(${light}, ${dark})`;
+    tokens["--accent"] = either(readable(site.colour, "black"), readable(site.colour, "white"));
   }
-  const { groundLight, groundDark } = site;
-  if (groundLight !== undefined || groundDark !== undefined) {
-    tokens["--ground"] = `light-dark(${groundLight ?? "#f4efe4"}, ${groundDark ?? "#0e141c"})`;
-  }
+  const light = legibleGround(site.groundLight, INK_SOFT.light);
+  const dark = legibleGround(site.groundDark, INK_SOFT.dark);
+  if (light !== null || dark !== null) tokens["--ground"] = either(light ?? "#f4efe4", dark ?? "#0e141c");
   return tokens;
 }
 
@@ -58,6 +60,17 @@ export function inkOn(colour: string): string {
   return (luminance(colour) + 0.05) / (DARK_LUMINANCE + 0.05) >= 1.05 / (luminance(colour) + 0.05) ? "#161209" : "#ffffff";
 }
 
+/** Of `styles/tokens.css`: the text that stands out least. */
+const INK_SOFT = { light: "#55606b", dark: "#a3afbb" };
+
+/** A ground on which the page's text can be read; null for another one, which is left out. */
+function legibleGround(ground: string | undefined, ink: string): string | null {
+  if (ground === undefined) return null;
+  const [less = 0, more = 0] = [luminance(ground), luminance(ink)].sort((a, b) => a - b);
+  return (more + 0.05) / (less + 0.05) >= LEAST_CONTRAST ? ground : null;
+}
+
+const LEAST_CONTRAST = 4.5;
 const DARK_LUMINANCE = 0.006;
 /** Of large parts of the page in either scheme. */
 const LIGHT_GROUND = 0.86;

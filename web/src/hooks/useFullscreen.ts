@@ -1,4 +1,5 @@
-import { type RefObject, useCallback, useSyncExternalStore } from "react";
+import { type RefObject, useCallback, useEffect, useSyncExternalStore } from "react";
+import { resumeAfterAppleFullscreen } from "../core/appleFullscreen";
 
 export interface Toggle {
   readonly on: boolean;
@@ -18,6 +19,7 @@ export function fullscreenPossible(): boolean {
 /** Shows `frame` on the whole screen, or the `video` alone where nothing else is allowed. */
 export function useFullscreen(frame: RefObject<HTMLElement | null>, video: RefObject<HTMLVideoElement | null>): Toggle {
   const on = useSyncExternalStore(subscribe, () => document.fullscreenElement instanceof Element);
+  useGoingOn(video);
   const toggle = useCallback(() => {
     const element: AppleVideo | null = video.current;
     if (document.fullscreenElement) void document.exitFullscreen();
@@ -25,6 +27,14 @@ export function useFullscreen(frame: RefObject<HTMLElement | null>, video: RefOb
     else element?.webkitEnterFullscreen?.();
   }, [frame, video]);
   return { on, possible: fullscreenPossible(), toggle };
+}
+
+/** Does not stop when an iPhone's own full screen is left. */
+function useGoingOn(video: RefObject<HTMLVideoElement | null>): void {
+  useEffect(() => {
+    const element = video.current;
+    return element ? resumeAfterAppleFullscreen(element, () => performance.now()) : undefined;
+  }, [video]);
 }
 
 function subscribe(listener: () => void): () => void {

@@ -14,7 +14,8 @@ export function useDocumentLanguage({ locale, direction }: Catalogue): void {
 export function useDocumentColours(site: Site): void {
   useEffect(() => {
     const { style } = document.documentElement;
-    const tokens = Object.entries(colourTokens(site));
+    const bothSchemes = CSS.supports("color", "light-dark(#fff, #000)");
+    const tokens = Object.entries(colourTokens(site, bothSchemes));
     for (const [name, value] of tokens) style.setProperty(name, value);
     return () => {
       for (const [name] of tokens) style.removeProperty(name);
