@@ -1,6 +1,7 @@
 import type { SessionKeeper } from "./sessionKeeper";
 import { targetQuery } from "./target";
-import type { ViewerSession, ViewerSnapshot } from "./viewerSession";
+import type { ViewerSession } from "./viewerSession";
+import type { ViewerSnapshot } from "./viewerSnapshot";
 
 /** What `window.heliograph` offers to tests and to curious people: it can look and not touch. See README.md. */
 export interface DebugHandle {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fakeSession, fakeStream, joining, newest, OFFER, pass } from "../testing/fakes";
-import { isPictureMissing } from "./viewerSession";
+import { isPictureMissing } from "./viewerSnapshot";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });

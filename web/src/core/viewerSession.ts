@@ -1,17 +1,14 @@
 import type { ClockOffset } from "./clockSync";
 import { ClockWatch } from "./clockWatch";
 import { type Endpoints, socketUrl, whepUrl } from "./config";
-import { DelayReport } from "./delayReport";
-import { FlowWatch } from "./flowWatch";
 import type { LatencyMode } from "./latency";
-import { NO_LAYERS } from "./layers";
-import type { ChannelState, Layer, Uplink } from "./messages";
+import type { ChannelState, Uplink } from "./messages";
 import { fitOffer, type MissingMedia, type Playable } from "./missingMedia";
 import { Observable } from "./observable";
 import { PeerLink } from "./peerLink";
-import { type PlaybackStats, readPlayback } from "./playbackStats";
+import type { PlaybackStats } from "./playbackStats";
+import { type Flowing, PlaybackWatch } from "./playbackWatch";
 import { PlayoutControl } from "./playoutControl";
-import { RecoveryWatch } from "./recoveryWatch";
 import { retryDelayMs } from "./retryPolicy";
 import { candidateAddresses } from "./sdp";
 import { secondTryAfterMs } from "./secondTry";
@@ -19,16 +16,14 @@ import type { Negotiator, SignalClient, SignalEvent } from "./signalClient";
 import { SocketClient } from "./socketClient";
 import { chooseTransport, rememberOutcome, type TransportMemory, type Transport } from "./transportChoice";
 import type { Target } from "./target";
-import { type Cause, IDLE, next, type ViewerEvent, type ViewerState } from "./viewerState";
+import { NOTHING, type Timeline, type ViewerSnapshot } from "./viewerSnapshot";
+import { type Cause, next, type ViewerEvent } from "./viewerState";
 import { type Presence, WhepClient } from "./whepClient";
 
 /** From asking the server to media that can flow. Finding a path takes the browser up to 15 s before it says no. */
 const JOIN_TIMEOUT_MS = 15_000;
 /** A path that went silent often comes back: Wi-Fi, a lift. After this we build a new one. */
 const PATH_PATIENCE_MS = 6_000;
-const POLL_MS = 1_000;
-/** While people wait for a picture they notice a second. */
-const POLL_WAITING_MS = 250;
 
 /** What the session needs from the browser; tests bring their own. */
 export interface SessionParts {
@@ -54,51 +49,6 @@ export interface SessionParts {
   readonly hasWebRtc: boolean;
 }
 
-export interface ViewerSnapshot {
-  readonly state: ViewerState;
-  /** People watching, oneself included; null until the server has told. */
-  readonly viewers: number | null;
-  /** The streamer's title. */
-  readonly title: string | null;
-  /** The newest one; it stays while a new connection is made, so that the last picture does. */
-  readonly stream: MediaStream | null;
-  readonly transport: Transport | null;
-  /** Something is missing although the session goes on: a codec that this browser lacks. */
-  readonly notice: Cause | null;
-  /** Of the picture, best first; none where there is nothing to choose. */
-  readonly layers: readonly Layer[];
-  /** The one that the viewer picked, by name; null: as the network permits. */
-  readonly layer: string | null;
-  readonly timeline: Timeline;
-}
-
-/** Whether there is sound alone because this browser cannot show the picture. */
-export function isPictureMissing({ notice, stream }: Pick<ViewerSnapshot, "notice" | "stream">): boolean {
-  if (notice?.code !== "codec" || stream === null) return false;
-  return notice.missing?.some(({ kind }) => kind === "video") ?? stream.getVideoTracks().length === 0;
-}
-
-/** When the steps of the newest attempt happened, in milliseconds of `performance.now()`. */
-export interface Timeline {
-  readonly signalingStartMs?: number;
-  readonly signalingOpenMs?: number;
-  readonly describedMs?: number;
-  readonly connectedMs?: number;
-  readonly firstPictureMs?: number;
-}
-
-const NOTHING: ViewerSnapshot = {
-  state: IDLE,
-  viewers: null,
-  title: null,
-  stream: null,
-  transport: null,
-  notice: null,
-  layers: NO_LAYERS,
-  layer: null,
-  timeline: {},
-};
-
 /** Watches one target until it is closed: connects, notices trouble, connects again. Owns the peer connection. */
 export class ViewerSession {
   readonly target: Target;
@@ -115,10 +65,7 @@ export class ViewerSession {
   #link: PeerLink | null = null;
   /** Made while the server is being reached; it takes some milliseconds that nobody has to wait for. */
   #spare: PeerLink | null = null;
-  #flow = new FlowWatch();
-  #delay: DelayReport;
-  #recovery = new RecoveryWatch();
-  #playback: PlaybackStats | null = null;
+  readonly #watch: PlaybackWatch;
   #uplink: Uplink | null = null;
   readonly #playout: PlayoutControl;
   #stopFollowing: (() => void) | null = null;
@@ -133,14 +80,26 @@ export class ViewerSession {
   #retryTimer: Timer;
   #joinTimer: Timer;
   #pathTimer: Timer;
-  #pollTimer: Timer;
 
   constructor(target: Target, parts: SessionParts) {
     this.target = target;
     this.#parts = parts;
     this.#playout = new PlayoutControl(parts.latency.snapshot(), parts.restTargetMs);
     this.#clock = new ClockWatch(parts.nowMs);
-    this.#delay = new DelayReport(parts.random);
+    this.#watch = new PlaybackWatch({
+      nowMs: parts.nowMs,
+      random: parts.random,
+      isLive: () => this.#shown.snapshot().state.kind === "live",
+      expectsVideo: () => this.#expectsVideo(),
+      clock: () => this.clock,
+      uplink: () => this.#uplink,
+      onFlow: (found) => {
+        this.#onFlow(found);
+      },
+      onStall: (atMs, reason) => {
+        this.#dispatch({ type: "stalled", atMs, reason });
+      },
+    });
   }
 
   readonly snapshot = (): ViewerSnapshot => this.#shown.snapshot();
@@ -148,7 +107,7 @@ export class ViewerSession {
 
   /** The figures of the last look at the peer connection, at most a second old while media flows. */
   get playback(): PlaybackStats | null {
-    return this.#playback;
+    return this.#watch.playback;
   }
 
   /** For tests and the curious; nobody but the session may change it. */
@@ -241,10 +200,7 @@ export class ViewerSession {
   #attempt(): void {
     this.#leave();
     const generation = ++this.#generation;
-    this.#flow = new FlowWatch();
-    this.#delay = new DelayReport(this.#parts.random);
-    this.#recovery = new RecoveryWatch();
-    this.#playback = null;
+    this.#watch.reset();
     this.#serverState = null;
     this.#dispatch({ type: "attempt", attempt: this.#retries + 1 });
     this.#missing = [];
@@ -371,7 +327,7 @@ export class ViewerSession {
     if (state === "offline") {
       this.#retries = 0;
       clearTimeout(this.#pathTimer);
-      clearTimeout(this.#pollTimer);
+      this.#watch.stop();
       this.#dropLink();
       this.#show({ viewers: null });
     }
@@ -387,7 +343,7 @@ export class ViewerSession {
         this.#dispatch({ type: "joined" });
         // Whoever joins while the streamer's line is broken gets the last picture, and should know.
         if (this.#serverState === "away") this.#dispatch({ type: "server", state: "away" });
-        this.#poll();
+        if (this.#link) this.#watch.watch(this.#link);
         return;
       case "disconnected":
         clearTimeout(this.#pathTimer);
@@ -436,7 +392,8 @@ export class ViewerSession {
   /** Ends the current attempt without a word about what comes next. */
   #leave(): void {
     this.#generation += 1;
-    for (const timer of [this.#retryTimer, this.#joinTimer, this.#pathTimer, this.#pollTimer]) clearTimeout(timer);
+    for (const timer of [this.#retryTimer, this.#joinTimer, this.#pathTimer]) clearTimeout(timer);
+    this.#watch.stop();
     this.#clock.signaling(null);
     this.#uplink = null;
     this.#retryTimer = undefined;
@@ -460,8 +417,7 @@ export class ViewerSession {
     this.#link?.close();
     this.#link = link;
     this.#playout.playing(link.peer);
-    this.#flow = new FlowWatch();
-    this.#delay = new DelayReport(this.#parts.random);
+    this.#watch.renew();
     return link;
   }
 
@@ -505,35 +461,11 @@ export class ViewerSession {
     this.#dispatch({ type: "step", step });
   }
 
-  #poll(): void {
-    clearTimeout(this.#pollTimer);
-    const generation = this.#generation;
-    const waitMs = this.#shown.snapshot().state.kind === "live" ? POLL_MS : POLL_WAITING_MS;
-    this.#pollTimer = setTimeout(() => {
-      void this.#look(generation);
-    }, waitMs);
-  }
-
-  async #look(generation: number): Promise<void> {
-    const link = this.#link;
-    const report = await link?.peer.getStats().catch(() => null);
-    if (!this.#isCurrent(generation) || link !== this.#link) return;
-    if (report) {
-      // TypeScript knows the report as a map of `any`.
-      this.#playback = readPlayback(report as Iterable<readonly [string, unknown]>, this.#parts.nowMs());
-      const flow = this.#flow.judge(this.#playback, this.#expectsVideo());
-      if (flow === "flowing") {
-        this.#onPicture();
-        this.#clock.glance();
-        const delayMs = this.#delay.look(this.#playback, this.clock, this.#uplink);
-        this.#playout.recoveryMs = this.#recovery.look(this.#playback);
-        if (delayMs !== null) this.#client?.sendDelay?.(delayMs);
-      }
-      if (flow === "stalled") {
-        this.#dispatch({ type: "stalled", atMs: this.#playback.atMs, reason: this.#flow.reason(this.#playback) });
-      }
-    }
-    this.#poll();
+  #onFlow({ delayMs, recoveryMs }: Flowing): void {
+    this.#onPicture();
+    this.#clock.glance();
+    this.#playout.recoveryMs = recoveryMs;
+    if (delayMs !== null) this.#client?.sendDelay?.(delayMs);
   }
 
   #expectsVideo(): boolean {

@@ -1,6 +1,7 @@
 import { useEffect, useSyncExternalStore } from "react";
 import type { Target } from "../core/target";
-import type { ViewerSession, ViewerSnapshot } from "../core/viewerSession";
+import type { ViewerSession } from "../core/viewerSession";
+import type { ViewerSnapshot } from "../core/viewerSnapshot";
 import { useHeliograph } from "./useHeliograph";
 
 /** Watches `target` for as long as the component is there. The component should be keyed by the target. */

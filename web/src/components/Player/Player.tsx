@@ -1,5 +1,6 @@
 import { type ReactNode, useRef, useState } from "react";
-import { isPictureMissing, type ViewerSession, type ViewerSnapshot } from "../../core/viewerSession";
+import type { ViewerSession } from "../../core/viewerSession";
+import { isPictureMissing, type ViewerSnapshot } from "../../core/viewerSnapshot";
 import { useDoubleTap } from "../../hooks/useDoubleTap";
 import { type Toggle, useFullscreen } from "../../hooks/useFullscreen";
 import { useHeliograph } from "../../hooks/useHeliograph";

@@ -8,7 +8,7 @@ import type { ChannelState, StreamEntry } from "../../core/messages";
 import { severalPath } from "../../core/route";
 import { findStream } from "../../core/streamsClient";
 import type { Target } from "../../core/target";
-import { isPictureMissing } from "../../core/viewerSession";
+import { isPictureMissing } from "../../core/viewerSnapshot";
 import type { ViewerState } from "../../core/viewerState";
 import { useChoice } from "../../hooks/useChoice";
 import { useHeliograph } from "../../hooks/useHeliograph";
