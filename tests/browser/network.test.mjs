@@ -13,6 +13,37 @@ describe("bad networks, briefly", { timeout: 150_000 }, () => {
     await scene?.close();
   });
 
+  /** Every sentence that the page has said of what is going on, in their order. */
+  const listen = () => {
+    window.said = [];
+    new MutationObserver(() => {
+      const words = document.querySelector("section[data-state] [role=status] p")?.textContent;
+      if (words && window.said.at(-1) !== words) window.said.push(words);
+    }).observe(document, { subtree: true, childList: true, characterData: true });
+  };
+
+  test("a far way says how far it has got; one that loses nearly everything says so, and the picture comes back", async (t) => {
+    if (!scene) return t.skip("no network namespaces");
+    const { link, browser, url } = scene;
+    const far = { delayMs: 150 };
+    await link.set({ down: far, up: far });
+    const context = await browser.newContext({ locale: "en" });
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await page.addInitScript(listen);
+    await page.goto(url, { waitUntil: "commit" });
+    const state = (kind) => page.locator(`section[data-state=${kind}]`).waitFor({ timeout: 30_000 });
+    await state("live");
+    const said = await page.evaluate(() => window.said);
+    // The steps before it are over, as often as not, before there is a page to say it.
+    for (const words of ["Finding the way", "Connected"]) assert.ok(said.includes(words), said.join("; "));
+    await link.set({ down: { delayMs: 20, loss: 0.9 }, up: { delayMs: 20 } });
+    await state("stalled");
+    await page.getByText("Parts of the picture are getting lost").waitFor({ timeout: 10_000 });
+    await link.set({ down: { delayMs: 20 }, up: { delayMs: 20 } });
+    await state("live");
+  });
+
   for (const network of cases.filter(({ name }) => short.names.includes(name))) {
     test(network.says, async (t) => {
       if (!scene) return t.skip("no network namespaces");
