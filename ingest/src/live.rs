@@ -288,8 +288,12 @@ impl Live {
             return false;
         }
         self.told_of_b_frames = true;
-        // The relay sees them as well, warns the streamer, and says it once in the log.
-        tracing::debug!("the publisher sends B-frames: pictures will judder; they should be off");
+        if self.refuses_b_frames {
+            tracing::warn!("the publisher sends B-frames, which are refused here; they should be off");
+        } else {
+            // The relay sees them as well, warns the streamer, and says it once in the log.
+            tracing::debug!("the publisher sends B-frames: pictures will judder; they should be off");
+        }
         self.refuses_b_frames
     }
 

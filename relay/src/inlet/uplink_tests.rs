@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use heliograph_media::{Ssrc, rtcp};
+use heliograph_media::{Bitrate, Ssrc, rtcp};
 
 use super::testing::{Publisher, World, ms};
-use crate::{Track, Uplink, UplinkBasis};
+use crate::{Track, Uplink, UplinkBasis, Warning};
 
 fn say(world: &mut World, publisher: &Publisher, write: impl FnOnce(&mut Vec<u8>)) {
     let mut datagram = Vec::new();
@@ -73,4 +73,20 @@ fn a_publisher_with_a_clock_says_all_of_it() {
     say(&mut world, &publisher, |out| rtcp::write_captured(out, Ssrc(0xdead), next, ms(5)));
     assert_eq!(uplink(&world).basis, UplinkBasis::Capture);
     near(uplink(&world).delay, ms(70));
+}
+
+#[test]
+fn too_high_a_bitrate_is_told_for_as_long_as_the_ingest_says_so_and_ten_seconds() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    let told = |world: &World| {
+        world.inlet.report(world.now).warnings.contains(&Warning::BitrateLimit { kbps: 8_000 })
+    };
+    world.play(&mut publisher, Publisher::PICTURE);
+    assert!(!told(&world));
+    say(&mut world, &publisher, |out| rtcp::write_over_limit(out, Ssrc(0), Bitrate::kbps(8_000)));
+    world.wait(ms(9_900));
+    assert!(told(&world), "bitrates waver");
+    world.wait(ms(200));
+    assert!(!told(&world));
 }
