@@ -7,8 +7,8 @@ use heliograph_media::{
     Ssrc, WireSeq,
     rtcp::{
         MAX_FEEDBACK_PACKETS, MAX_FIR_ENTRIES, MAX_LOST_PER_NACK, MAX_PACKETS_PER_COMPOUND, MAX_REPORTS,
-        ReportBlock, Rtcp, SenderInfo, is_rtcp, parse_compound, write_bye, write_captured, write_least_delay, write_over_limit,
-        write_nack, write_pli, write_receiver_report, write_sender_report,
+        ReportBlock, Rtcp, SenderInfo, is_rtcp, parse_compound, write_bye, write_captured, write_least_delay,
+        write_nack, write_over_limit, write_pli, write_receiver_report, write_sender_report,
     },
 };
 use libfuzzer_sys::fuzz_target;

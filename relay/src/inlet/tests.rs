@@ -510,6 +510,27 @@ fn drift_moves_both_clocks_alike() {
 }
 
 #[test]
+fn a_publisher_that_falls_behind_is_followed_without_a_leap() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    world.play(&mut publisher, ms(10_000));
+    // From here on everything comes a second later, as through a queue on the way.
+    world.wait(ms(1_000));
+    let (mut before, mut late) = (world.clocks[VIDEO].unwrap(), ms(0));
+    for _ in 0..120 {
+        world.play(&mut publisher, ms(2_000));
+        let clock = world.clocks[VIDEO].unwrap();
+        let (later, earlier) = clock.shift_from(&before);
+        assert!(later.max(earlier) <= ms(20), "{later:?} later, {earlier:?} earlier");
+        assert_eq!(lip_sync_ms(&world, &publisher), 0);
+        let newest = world.newest(Track::Video);
+        late = newest.arrival.saturating_duration_since(clock.instant_of(newest.timestamp).unwrap());
+        before = clock;
+    }
+    assert!((ms(150)..ms(250)).contains(&late), "{late:?} behind, not 1 s");
+}
+
+#[test]
 fn silence_is_away_then_idle() {
     let mut world = World::new();
     let mut publisher = Publisher::new(5000, 0x100);

@@ -29,8 +29,13 @@ const NOISE: i64 = MILLISECOND;
 const CHANGE_OF_MIND: i64 = 5 * MILLISECOND;
 /// Drift between the publisher's clock and ours is followed by so much per window.
 const SLEW: i64 = MILLISECOND;
-/// Beyond this it is no drift: the publisher paused or caught up.
+/// Beyond this it is no drift: the publisher paused or caught up, or a queue built up on its way.
 const STEP: i64 = 200 * MILLISECOND;
+/// Then it is followed by so much per window, no faster: browsers draw a line through the last twenty reports of each track,
+/// not always the same ones of both, and a leap would make them take pictures and sound for seconds apart.
+const CATCH_UP: i64 = 10 * MILLISECOND;
+/// Beyond this the line says nothing any more.
+const LOST: i64 = 5 * SECOND;
 
 const SECOND: i64 = 1_000_000_000;
 const MILLISECOND: i64 = 1_000_000;
@@ -464,10 +469,14 @@ impl Timeline {
         let earliest = |lines: &[Line]| lines.iter().filter_map(|line| line.window.recent(now)).min();
         // Layers are laid on the picture, and count only while that is silent.
         let Some(late) = earliest(tracks).or_else(|| earliest(layers)) else { return };
-        let settled =
-            self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.settled, true));
-        let goes_on = settled && late.abs() <= STEP;
-        let step = if goes_on { late.clamp(-SLEW, SLEW) } else { late };
+        // Nobody has been told much before the first window is over.
+        let told = self
+            .session
+            .as_mut()
+            .is_some_and(|session| std::mem::replace(&mut session.settled, true) || session.number > 0);
+        let goes_on = told && late.abs() <= LOST;
+        let most = if late.abs() <= STEP { SLEW } else { CATCH_UP };
+        let step = if goes_on { late.clamp(-most, most) } else { late };
         let Some((_, presentation)) = &mut self.at else { return };
         if !goes_on {
             self.uplink.jumped();
