@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs PyAV for tests into a folder of its own, target/pyav: a wheel from PyPI (35 MB) with an FFmpeg newer than Debian's.
+# Installs PyAV and imageio-ffmpeg for tests into a folder of its own, target/pyav: wheels from PyPI (35 and 68 MB) with the
+# libraries of an FFmpeg newer than Debian's, and with its program.
 # Quick and silent when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."

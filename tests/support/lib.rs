@@ -14,6 +14,7 @@ pub mod gstreamer;
 pub mod hostile;
 pub mod link;
 pub mod load;
+pub mod new_ffmpeg;
 pub mod obs;
 pub mod pattern;
 pub mod ports;
