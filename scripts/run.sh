@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 demo=$1; shift
 [ "$demo" = 0 ] || set -- --demo "$@"
-exec target/release/heliograph serve "$@"
+exec "${CARGO_TARGET_DIR:-target}/release/heliograph" serve "$@"
