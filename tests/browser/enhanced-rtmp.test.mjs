@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { bounds } from "./bounds.mjs";
 import { launch, visit } from "./browser.mjs";
 import { publishEnhanced } from "./enhanced-rtmp.mjs";
+import { longestGapSince, pickLayer } from "./layers.mjs";
 import { programs, startServer } from "./processes.mjs";
 
 describe("Enhanced RTMP", { timeout: 150_000 }, () => {
@@ -80,18 +81,13 @@ describe("Enhanced RTMP", { timeout: 150_000 }, () => {
         seconds: 1,
         meanwhile: async (page) => {
           const width = (wanted) => page.waitForFunction((wanted) => window.probe.video.videoWidth === wanted, wanted, { timeout: 20_000 });
-          const pick = async (name) => {
-            await page.getByRole("button", { name: "Picture quality" }).click();
-            await page.getByRole("menuitemradio", { name }).click();
-          };
           await width(640);
           for (const [name, wanted] of [["180p", 320], ["360p", 640]]) {
             const from = await page.evaluate(() => performance.now());
-            await pick(name);
+            await pickLayer(page, name);
             await width(wanted);
             await page.waitForTimeout(500);
-            const frames = await page.evaluate((from) => window.probe.frames.map(({ at }) => at).filter((at) => at >= from), from);
-            const gap = Math.max(...frames.slice(1).map((at, index) => at - frames[index]));
+            const gap = await longestGapSince(page, from);
             console.log(`picked ${name}: the longest gap is ${Math.round(gap)} ms, goal ${bounds.layerGapMs.goal}`);
             assert.ok(gap < bounds.layerGapMs.nonsense, `${name}: a gap of ${gap} ms`);
           }

@@ -5,6 +5,7 @@ import { bounds } from "./bounds.mjs";
 import { chromiumPath, launch, visit } from "./browser.mjs";
 import { publishCamera } from "./camera.mjs";
 import { printColumns } from "./figures.mjs";
+import { longestGapSince, pickLayer } from "./layers.mjs";
 import { startLink } from "./link.mjs";
 import { here, linkEmulator, programs, startServer } from "./processes.mjs";
 
@@ -76,14 +77,9 @@ describe("a browser publishes three layers and another watches", { timeout: 200_
             await width(wanted, seconds, name);
             const at = await page.evaluate(() => performance.now());
             await page.waitForTimeout(1_000);
-            const frames = await page.evaluate((from) => window.probe.frames.map(({ at }) => at).filter((at) => at >= from), from);
-            const gaps = frames.slice(1).map((at, index) => at - frames[index]);
-            rows.push({ name: `${codec}: ${name}`, tookMs: at - from, gapMs: Math.max(...gaps) });
+            rows.push({ name: `${codec}: ${name}`, tookMs: at - from, gapMs: await longestGapSince(page, from) });
           };
-          const pick = async (name) => {
-            await page.getByRole("button", { name: "Picture quality" }).click();
-            await page.getByRole("menuitemradio", { name }).click();
-          };
+          const pick = (name) => pickLayer(page, name);
           await width(PICTURE.width, 15, "the best layer by itself");
           await watched("picked the lowest", PICTURE.width / 4, 10, () => pick(/13[45]p/));
           await watched("picked the highest", PICTURE.width, 10, () => pick("540p"));

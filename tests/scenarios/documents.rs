@@ -73,12 +73,11 @@ async fn every_command_in_the_document_on_publishing_works() -> anyhow::Result<(
             .replace("width=1280,height=720", "width=640,height=360")
             .replace("clip.mp4", "FILE")
             .replace("FILE", &clip.display().to_string());
-        let words = words(&line);
-        let mut words = words.iter();
+        let mut words = words(&line).into_iter();
         let program = match words.next() {
-            Some(&"heliograph") => program()?.to_owned(),
+            Some("heliograph") => program()?.to_owned(),
             // Debian's is too old for these.
-            Some(&"ffmpeg") if ["-f whip", "-filter_complex"].iter().any(|words| line.contains(words)) => {
+            Some("ffmpeg") if ["-f whip", "-filter_complex"].iter().any(|words| line.contains(words)) => {
                 new_ffmpeg::program()?
             }
             Some(other) => other.into(),

@@ -32,6 +32,14 @@ pub struct TrackHealth {
     pub bitrate: Bitrate,
 }
 
+impl TrackHealth {
+    /// How unevenly the packets of both media come: those of sound where there are any, since a picture has many at once.
+    #[must_use]
+    pub fn jitter_of(video: Option<Self>, audio: Option<Self>) -> Option<Duration> {
+        Some(audio.filter(|sound| sound.packets > 0).or(video)?.jitter)
+    }
+}
+
 /// Counts what arrives of one medium.
 #[derive(Debug)]
 pub(crate) struct Tally {

@@ -62,8 +62,8 @@ struct Session {
     /// ... and its presentation time.
     presentation: i64,
     basis: Basis,
-    /// A longer correction of the common clock is fine until the first window is over.
-    settled: bool,
+    /// Readers go by the common clock, which may not leap any more: from the end of the first session's first window on.
+    told: bool,
 }
 
 /// How well audio and video of a session are known to fit together, worst first.
@@ -320,7 +320,7 @@ impl Timeline {
             .max()
             .unwrap_or(BEGINNING);
         self.session =
-            Some(Session { number, began: now, presentation, basis: Basis::FirstArrival, settled: false });
+            Some(Session { number, began: now, presentation, basis: Basis::FirstArrival, told: number > 0 });
         self.at.get_or_insert((now, presentation));
         self.uplink.begin();
         presentation
@@ -469,11 +469,7 @@ impl Timeline {
         let earliest = |lines: &[Line]| lines.iter().filter_map(|line| line.window.recent(now)).min();
         // Layers are laid on the picture, and count only while that is silent.
         let Some(late) = earliest(tracks).or_else(|| earliest(layers)) else { return };
-        // Nobody has been told much before the first window is over.
-        let told = self
-            .session
-            .as_mut()
-            .is_some_and(|session| std::mem::replace(&mut session.settled, true) || session.number > 0);
+        let told = self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.told, true));
         let goes_on = told && late.abs() <= LOST;
         let most = if late.abs() <= STEP { SLEW } else { CATCH_UP };
         let step = if goes_on { late.clamp(-most, most) } else { late };

@@ -82,10 +82,11 @@ impl Framerate {
 }
 
 impl Preferences {
+    /// The one whose picture goes out; `None` when it has no size.
     pub(super) fn canvas(&self) -> Option<Canvas> {
         let Self { width, height, framerate, .. } = *self;
-        let only = (width > 0).then_some(Canvas { width, height, framerate });
-        self.canvases.first().copied().or(only)
+        let canvas = self.canvases.first().copied().unwrap_or(Canvas { width, height, framerate });
+        (canvas.width > 0 && canvas.height > 0).then_some(canvas)
     }
 }
 

@@ -92,13 +92,12 @@ fn answer(request: &Request, limit: Option<Bitrate>, ingest_endpoints: Vec<Endpo
     let meta = Meta::of(request);
     let Preferences { maximum_aggregate_bitrate, maximum_video_tracks, vod_track_audio, .. } =
         request.preferences;
-    let Some(canvas) = request.preferences.canvas().filter(|canvas| canvas.width > 0 && canvas.height > 0)
-    else {
+    let Some(canvas) = request.preferences.canvas() else {
         return Answer::refusal(meta, "OBS did not say how large its picture is.");
     };
     let encoder = Encoder::among(&request.client.supported_encoders);
     let by_processor = if encoder.is_hardware() || request.capabilities.cpu.physical_cores >= MANY_CORES {
-        usual(Layer::MOST)
+        USUAL_SIZES.min(Layer::MOST)
     } else {
         2
     };
@@ -160,11 +159,6 @@ fn refused(reason: EndReason) -> &'static str {
     }
 }
 
-/// Three sizes, unless there may be fewer.
-const fn usual(most: usize) -> usize {
-    if most < 3 { most } else { 3 }
-}
-
 const JSON: &str = "application/json";
 /// OBS waits for five seconds in all.
 const BODY_TIME: Duration = Duration::from_secs(3);
@@ -172,6 +166,7 @@ const AUDIO_KBPS: u32 = 160;
 /// All tracks together, where neither the channel nor OBS has a limit.
 const USUAL_KBPS: u64 = 12_000;
 const KEYFRAME_INTERVAL_S: u32 = 2;
+const USUAL_SIZES: usize = 3;
 /// So many cores encode a third size in software.
 const MANY_CORES: i32 = 8;
 

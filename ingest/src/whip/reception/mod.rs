@@ -138,11 +138,10 @@ impl WhipHealth {
         self.tracks().map(|track| track.lost).sum()
     }
 
-    /// How unevenly packets come: those of sound where there are any, since a picture has many at once.
+    /// How unevenly packets come, see [`TrackHealth::jitter_of`].
     #[must_use]
     pub(super) fn jitter(&self) -> Option<Duration> {
-        let track = self.audio.filter(|sound| sound.packets > 0).or(self.video)?;
-        Some(track.jitter)
+        TrackHealth::jitter_of(self.video, self.audio)
     }
 
     /// Requests for lost packets.
