@@ -54,6 +54,16 @@ async fn obs_is_told_which_sizes_to_send() -> anyhow::Result<()> {
     ensure!(answer["status"]["html_en_us"].to_string().contains("The stream key is not right"), "{answer}");
     let other = server.http().post(server.url("/multitrack")).body(key).send().await?;
     ensure!(other.status() == 415, "{}", other.status());
+
+    // To be pasted, without a key.
+    let look = async |query: &str| server.http().get(server.url(&format!("/multitrack{query}"))).send().await;
+    let answer: Value = look("?width=1280&height=720&sizes=2").await?.error_for_status()?.json().await?;
+    ensure!(answer["encoder_configurations"].as_array().is_some_and(|all| all.len() == 2), "{answer}");
+    ensure!(answer["ingest_endpoints"][0]["url_template"] == endpoint.as_str(), "{answer}");
+    for nonsense in ["?fps=0", "?width=wide", "?kbps=-1"] {
+        let answer = look(nonsense).await?;
+        ensure!(answer.status() == 400, "{nonsense}: {}", answer.status());
+    }
     server.check_health()?;
     server.stop().await
 }

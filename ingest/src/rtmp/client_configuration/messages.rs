@@ -59,6 +59,57 @@ pub(super) struct Preferences {
     framerate: Framerate,
 }
 
+/// What a person wants OBS to send, in an address: `?width=1280&height=720&fps=60&kbps=6000&sizes=2`.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Wish {
+    /// Of the picture that goes out, pixels.
+    width: u32,
+    /// Of the picture that goes out, pixels.
+    height: u32,
+    /// Pictures per second.
+    fps: u32,
+    /// Kilobits per second, all tracks together.
+    kbps: Option<u64>,
+    /// The most.
+    sizes: u32,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { width: 1920, height: 1080, fps: 30, kbps: None, sizes: 3 }
+    }
+}
+
+impl Wish {
+    /// Whether there would be a picture.
+    pub(super) const fn is_picture(&self) -> bool {
+        self.width > 0 && self.height > 0 && self.fps > 0
+    }
+}
+
+impl From<Wish> for Request {
+    fn from(wish: Wish) -> Self {
+        Self {
+            service: String::new(),
+            schema_version: String::new(),
+            authentication: String::new(),
+            client: Client::default(),
+            // Whoever asks for three sizes knows why.
+            capabilities: Capabilities { cpu: Cpu { physical_cores: i32::MAX } },
+            preferences: Preferences {
+                maximum_aggregate_bitrate: wish.kbps,
+                maximum_video_tracks: Some(wish.sizes),
+                vod_track_audio: false,
+                canvases: Vec::new(),
+                width: wish.width,
+                height: wish.height,
+                framerate: Framerate { numerator: wish.fps, denominator: 1 },
+            },
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Canvas {
     /// Of the picture that goes out, pixels.

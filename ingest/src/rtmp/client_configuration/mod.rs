@@ -3,6 +3,9 @@
 //!
 //! `POST /multitrack`, as OBS writes and reads it (30.2 to 32; `frontend/utility/models/multitrack-video.hpp`,
 //! `GoLiveAPI_Network.cpp`). OBS shows an answer's words only under status 200: a wrong key gets one, too.
+//!
+//! With a service of its user's own ("Custom") OBS 32 asks nobody, whatever `--config-url` says; it takes an answer that was
+//! pasted into it. `GET /multitrack` makes one, for everybody: nothing of it is secret.
 
 mod encoder;
 mod ladder;
@@ -17,10 +20,10 @@ use std::{
 use axum::{
     Extension, Json, Router,
     body::Body,
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, header, uri::Authority},
     response::{IntoResponse as _, Response},
-    routing::post,
+    routing::get,
 };
 use heliograph_http::{
     Refusal, body,
@@ -34,7 +37,7 @@ use encoder::Encoder;
 use ladder::{Rung, ladder};
 use messages::{
     Answer, AudioConfigurations, AudioEncoder, Endpoint, Framerate, Meta, Preferences, Request, Settings,
-    Status, VideoEncoder,
+    Status, VideoEncoder, Wish,
 };
 
 /// The ports that OBS is sent to, on the host under which it asked; `None` where one is closed.
@@ -55,10 +58,10 @@ struct Shared {
     ports: EndpointPorts,
 }
 
-/// `POST /multitrack`.
+/// `POST` and `GET /multitrack`.
 pub fn router(house: &Arc<House>, ports: EndpointPorts) -> Router {
     let shared = Arc::new(Shared { house: Arc::clone(house), ports });
-    let method = post(configure).fallback(async || Refusal::wrong_method("POST"));
+    let method = get(paste).post(configure).fallback(async || Refusal::wrong_method("GET, POST"));
     Router::new().route("/multitrack", method).with_state(shared)
 }
 
@@ -71,8 +74,7 @@ async fn configure(
     if !is_type(&headers, JSON) {
         return Err(Refusal::wrong_type(JSON, ACCEPT_POST));
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let host = host.ok_or_else(|| Refusal::bad("bad_host", &"the request names no host"))?;
+    let host = host(&headers)?;
     let text = body::read_text(body, BODY_TIME).await?;
     let request: Request = serde_json::from_str(&text).map_err(|error| Refusal::bad("bad_body", &error))?;
     let remote = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(RemoteAddress(ip))| ip);
@@ -85,6 +87,25 @@ async fn configure(
         Err(refusal) => Answer::refusal(Meta::of(&request), refused(refusal.reason)),
     };
     Ok(Json(answer).into_response())
+}
+
+/// What a person pastes into OBS. A channel's bitrate limit is not known here: it goes by `kbps`.
+async fn paste(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    wish: Result<Query<Wish>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(wish) = wish.map_err(|error| Refusal::bad("bad_query", &error.body_text()))?;
+    if !wish.is_picture() {
+        return Err(Refusal::bad("bad_query", &"width, height and fps are at least 1"));
+    }
+    let endpoints = endpoints(shared.ports, host(&headers)?.host());
+    Ok(Json(answer(&wish.into(), None, endpoints)).into_response())
+}
+
+fn host(headers: &HeaderMap) -> Result<Authority, Refusal> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+    host.ok_or_else(|| Refusal::bad("bad_host", &"the request names no host"))
 }
 
 /// What OBS is to do; `limit` is what the channel may send.
@@ -250,6 +271,20 @@ mod tests {
             }),
             3
         );
+    }
+
+    #[test]
+    fn what_a_person_asks_for() {
+        let of = |wish: Value| told(&serde_json::from_value::<Wish>(wish).unwrap().into(), None);
+        let usual = of(json!({}));
+        assert_eq!(sizes(&usual).iter().map(|size| size.1).collect::<Vec<_>>(), [1080, 720, 480]);
+        let framerate = &usual["encoder_configurations"][0]["framerate"];
+        assert_eq!(framerate, &json!({"numerator": 30, "denominator": 1}));
+        let small = of(json!({"width": 1280, "height": 720, "fps": 60, "kbps": 5000, "sizes": 2}));
+        assert_eq!(sizes(&small).iter().map(|size| size.1).collect::<Vec<_>>(), [720, 480]);
+        assert!(sizes(&small).iter().map(|size| size.2).sum::<u64>() + 160 <= 5000, "{small}");
+        let strange = of(json!({"width": u32::MAX, "height": 1, "fps": u32::MAX, "kbps": 0, "sizes": u32::MAX}));
+        assert_eq!(sizes(&strange).len(), 1, "{strange}");
     }
 
     #[test]
