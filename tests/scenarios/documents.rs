@@ -24,9 +24,7 @@ fn commands(document: &str) -> Vec<String> {
     let lines = blocks.flat_map(|block| {
         block.replace("\\\n", " ").lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
     });
-    // Its program is not in Debian 12.
-    let at_hand = |line: &String| !line.contains("whipclientsink");
-    lines.filter(|line| line.contains("HOST")).filter(at_hand).collect()
+    lines.filter(|line| line.contains("HOST")).collect()
 }
 
 /// As a shell would see them, as far as these documents go: words between quotes belong together.

@@ -283,7 +283,8 @@ mod tests {
         let small = of(json!({"width": 1280, "height": 720, "fps": 60, "kbps": 5000, "sizes": 2}));
         assert_eq!(sizes(&small).iter().map(|size| size.1).collect::<Vec<_>>(), [720, 480]);
         assert!(sizes(&small).iter().map(|size| size.2).sum::<u64>() + 160 <= 5000, "{small}");
-        let strange = of(json!({"width": u32::MAX, "height": 1, "fps": u32::MAX, "kbps": 0, "sizes": u32::MAX}));
+        let strange =
+            of(json!({"width": u32::MAX, "height": 1, "fps": u32::MAX, "kbps": 0, "sizes": u32::MAX}));
         assert_eq!(sizes(&strange).len(), 1, "{strange}");
     }
 
