@@ -18,6 +18,14 @@ export function skews({ flashes }, beeps) {
     .filter((skew) => skew !== undefined && Math.abs(skew) < 400);
 }
 
+/**
+ * The delay around each picture: the median of five. A screen shows pictures every 17 ms, so each of them by itself comes up
+ * to one or two of those sooner or later.
+ */
+export function levelOf(delays) {
+  return delays.map(({ at }, index) => ({ at, ms: median(delays.slice(Math.max(0, index - 2), index + 3).map((delay) => delay.ms)) }));
+}
+
 /** What one visit showed. */
 export function figuresOf(seen, publisher) {
   const stamped = seen.frames.filter((frame) => frame.stamp);
@@ -25,10 +33,8 @@ export function figuresOf(seen, publisher) {
   const last = delays.at(-1)?.at ?? 0;
   const steady = median(delays.filter((delay) => delay.at > last - 1500).map((delay) => delay.ms));
   const first = seen.frames[0]?.at ?? Number.NaN;
-  // Settled: from then on the delay is within 20 ms of the steady state. A screen shows pictures every 17 ms, so each
-  // of them by itself comes up to one or two of those sooner or later: the delay is the median of five.
-  const level = delays.map(({ at }, index) => ({ at, ms: median(delays.slice(Math.max(0, index - 2), index + 3).map((delay) => delay.ms)) }));
-  const off = level.filter((delay) => Math.abs(delay.ms - steady) > 20 && delay.at - first < 6000);
+  // Settled: from then on the delay is within 20 ms of the steady state.
+  const off = levelOf(delays).filter((delay) => Math.abs(delay.ms - steady) > 20 && delay.at - first < 6000);
   const strays = Math.ceil(delays.length * 0.02);
   const settledAt = off.length > strays ? off.at(-1 - strays).at : first;
   const numbers = stamped.map((frame) => frame.stamp.number);

@@ -1,6 +1,6 @@
 // Real Chromium behind a bad network: one case after the other, and what it showed.
 import { launch, visit } from "./browser.mjs";
-import { median, percentile, printColumns } from "./figures.mjs";
+import { levelOf, median, percentile, printColumns } from "./figures.mjs";
 import { startLink } from "./link.mjs";
 import { STREAM_KBIT } from "./networks.mjs";
 import { collect } from "./probe.mjs";
@@ -183,7 +183,7 @@ function complete(before, after) {
 
 /** From the mending until nearly all pictures come with the usual delay again. */
 function settled(delays, mended, usual) {
-  const off = delays.filter(({ at, ms }) => at > mended && Math.abs(ms - usual) > 20);
+  const off = levelOf(delays).filter(({ at, ms }) => at > mended && Math.abs(ms - usual) > 20);
   const strays = Math.ceil(delays.filter(({ at }) => at > mended).length * 0.02);
   return off.length > strays ? off.at(-1 - strays).at - mended : 0;
 }

@@ -13,7 +13,7 @@ use std::{io::Write, path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-use crate::{cases::Case, cpus::Processors};
+use crate::{cases::Case, cpus::Processors, run::Row};
 
 /// Measures a built program and writes what came out into a document.
 #[derive(Debug, Parser)]
@@ -25,6 +25,10 @@ struct Arguments {
     /// Seconds measured for each case.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=600))]
     seconds: u64,
+    /// How often each case is measured, all of them once before any a second time. Figures are the medians; what was
+    /// delivered is the worst.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=21))]
+    rounds: u8,
     /// Only the cases with these numbers (0 = the first; see --list). Goals of other cases are left out.
     #[arg(long, value_delimiter = ',')]
     only: Vec<usize>,
@@ -57,28 +61,32 @@ fn bench(arguments: &Arguments) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let mut rows = Vec::new();
-    for (index, case) in cases {
-        if !arguments.only.is_empty() && !arguments.only.contains(&index) {
-            continue;
+    let cases: Vec<(usize, Case)> =
+        cases.filter(|(index, _)| arguments.only.is_empty() || arguments.only.contains(index)).collect();
+    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); cases.len()];
+    for _ in 0..arguments.rounds {
+        for ((index, case), rounds) in cases.iter().zip(&mut rows) {
+            let row =
+                run::run(&arguments.program, *case, Duration::from_secs(arguments.seconds), &processors)?;
+            writeln!(
+                out,
+                "{index:>3}  {}, {} viewers: {:.2} us a packet, floor {:.2}, generator {:.0} % busy, dropped {} itself",
+                case.name, case.viewers, row.cost_us, row.floor_us, row.generator_busy, row.generator_drops
+            )?;
+            for warning in &row.warnings {
+                writeln!(out, "     careful: {warning}")?;
+            }
+            rounds.push(row);
         }
-        let row = run::run(&arguments.program, case, Duration::from_secs(arguments.seconds), &processors)?;
-        writeln!(
-            out,
-            "{index:>3}  {}, {} viewers: {:.2} us a packet, floor {:.2}, generator {:.0} % busy, dropped {} itself",
-            case.name, case.viewers, row.cost_us, row.floor_us, row.generator_busy, row.generator_drops
-        )?;
-        for warning in &row.warnings {
-            writeln!(out, "     careful: {warning}")?;
-        }
-        rows.push(row);
     }
+    let rows: Vec<Row> = rows.iter().filter_map(|rounds| Row::median(rounds)).collect();
     let (table, goals) = (report::table(&rows), report::goals(&rows));
     let machine = run::machine(&processors);
     let figures = format!(
-        "Measured on {} with `make bench` ({} s a case): {machine}.\n\n{table}\n{goals}",
+        "Measured on {} with `make bench` ({} s a case, medians of {}): {machine}.\n\n{table}\n{goals}",
         today(),
-        arguments.seconds
+        arguments.seconds,
+        arguments.rounds,
     );
     writeln!(out, "\n{figures}")?;
     if let Some(path) = &arguments.write {

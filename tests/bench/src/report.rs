@@ -209,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn rounds_give_medians_and_the_worst_delivery() {
+        let mut rounds: Vec<Row> = [1.5, 9.0, 1.2].map(|cost| row(2, cost)).into();
+        rounds[0].delivered = 0.99;
+        let row = Row::median(&rounds).unwrap();
+        assert_eq!((row.cost_us, row.delivered), (1.5, 0.99));
+        assert!(Row::median(&[]).is_none());
+    }
+
+    #[test]
     fn a_missed_goal_is_called_so() {
         let text = goals(&[row(0, 1.2), row(2, 1.29)]);
         assert!(text.contains("500 viewers, against the floor | at most 1.3 x | 1.29 x | met |"), "{text}");

@@ -43,6 +43,33 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Of several measurements of one case: the median of each figure, the worst of what was delivered and of what the
+    /// generator lost; `None` without any.
+    pub(crate) fn median(rounds: &[Self]) -> Option<Self> {
+        let median = |of: fn(&Self) -> f64| {
+            let mut values: Vec<f64> = rounds.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let last = rounds.last()?.clone();
+        let worst = |of: fn(&Self) -> f64| rounds.iter().map(of).fold(f64::INFINITY, f64::min);
+        Some(Self {
+            cost_us: median(|row| row.cost_us),
+            floor_us: median(|row| row.floor_us),
+            cores: median(|row| row.cores),
+            delivered: worst(|row| row.delivered),
+            delivered_in_ramp: worst(|row| row.delivered_in_ramp),
+            latency_p50: median(|row| row.latency_p50),
+            latency_p99: median(|row| row.latency_p99),
+            handshake_p95: median(|row| row.handshake_p95),
+            clean_start_p95: median(|row| row.clean_start_p95),
+            memory_kib: median(|row| row.memory_kib),
+            generator_drops: rounds.iter().map(|row| row.generator_drops).fold(0.0, f64::max),
+            generator_busy: median(|row| row.generator_busy),
+            ..last
+        })
+    }
+
     /// Processor time against the floor.
     pub(crate) fn ratio(&self) -> f64 {
         self.cost_us / self.floor_us
