@@ -115,11 +115,11 @@ fn check_track(kind: MediaKind, track: &NegotiatedTrack) {
     assert_eq!(track.rtx_payload_type.is_some(), track.rtx_ssrc.is_some());
     assert_ne!(track.rtx_payload_type, Some(track.payload_type));
     assert_eq!(track.profile_level_id.is_some(), kind == MediaKind::Video);
-    for id in [track.playout_delay_ext, track.mid_ext].into_iter().flatten() {
-        assert!((1..=14).contains(&id));
-    }
-    if let (Some(delay), Some(mid)) = (track.playout_delay_ext, track.mid_ext) {
-        assert_ne!(delay, mid, "two header extensions under one id");
+    let ids = [track.playout_delay_ext, track.mid_ext, track.transport_cc_ext, track.capture_time_ext];
+    let ids: Vec<u8> = ids.into_iter().flatten().collect();
+    for (index, id) in ids.iter().enumerate() {
+        assert!((1..=14).contains(id));
+        assert!(!ids[..index].contains(id), "two header extensions under one id");
     }
 }
 

@@ -75,7 +75,7 @@ fn batch(criterion: &mut Criterion) {
     let mut group =
         criterion.benchmark_group("a picture of nine packets to a crowd, sealed into the send buffer");
     for viewers in [50, 200, 500, 1000] {
-        let mut crowd = Crowd::new(viewers);
+        let mut crowd = Crowd::new(viewers, false);
         group.throughput(Throughput::Elements(9 * u64::from(viewers)));
         group.bench_function(BenchmarkId::from_parameter(viewers), |bencher| {
             bencher.iter(|| {
@@ -84,6 +84,12 @@ fn batch(criterion: &mut Criterion) {
             });
         });
     }
+    // One picture in thirty tells.
+    let mut crowd = Crowd::new(500, true);
+    group.throughput(Throughput::Elements(9 * 500));
+    group.bench_function("500, with capture times", |bencher| {
+        bencher.iter(|| crowd.show(9, false));
+    });
     group.finish();
 }
 

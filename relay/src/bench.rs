@@ -13,16 +13,18 @@ use heliograph_edge::{
     sdp::NegotiatedTrack,
     srtp::{MasterKey, Profile, SrtpKeys},
 };
-use heliograph_media::{Codec, PayloadType, SeqNo, Ssrc};
+use heliograph_media::{ClockRate, Codec, PayloadType, SeqNo, Ssrc};
 use rand::{SeedableRng, rngs::StdRng};
 
 use crate::{
-    FeedBatch, FeedItem, Packet, PlayoutDelay, RingLimits, StartParts, StreamId, Track,
+    FeedBatch, FeedItem, Packet, PlayoutDelay, RingLimits, StartParts, StreamId, Track, TrackClock, Uplink,
+    UplinkBasis,
     viewer::{
         player::{Player, PlayerMedia, Turn},
         track::TrackSender,
     },
     worker::{
+        WallClock,
         outbox::{Lane, Outbox, Target},
         stats::Counters,
         stream::WorkerStream,
@@ -60,13 +62,17 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Viewers that have caught up with the stream.
+    /// Viewers that have caught up with the stream. `capture_times`: they want to be told when pictures were captured.
     ///
     /// # Panics
     /// Never: keys and payload types are valid.
     #[must_use]
-    pub fn new(viewers: u16) -> Self {
-        let mut stream = WorkerStream::new(RingLimits::default());
+    pub fn new(viewers: u16, capture_times: bool) -> Self {
+        let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
+        let clock = TrackClock { at: Instant::now(), timestamp: 0, rate: ClockRate::VIDEO };
+        let uplink = Uplink { delay: Duration::from_millis(70), basis: UplinkBasis::Network };
+        let items = vec![FeedItem::Clock { track: Track::Video, clock }, FeedItem::Uplink(Some(uplink))];
+        stream.take(&FeedBatch { stream: StreamId(1), items }, clock.at);
         let mut rng = StdRng::seed_from_u64(1);
         let players = (0..viewers).map(|slot| {
             let key = |half: u8| {
@@ -77,7 +83,7 @@ impl Crowd {
             };
             let keys = SrtpKeys { local: key(1), remote: key(2) };
             let media = PlayerMedia {
-                video: Some(video(slot)),
+                video: Some(NegotiatedTrack { capture_time_ext: capture_times.then_some(5), ..video(slot) }),
                 audio: None,
                 cname: "bench".into(),
                 playout: PlayoutDelay::default(),
@@ -170,6 +176,7 @@ fn video(slot: u16) -> NegotiatedTrack {
         profile_level_id: None,
         nack: true,
         playout_delay_ext: Some(3),
+        capture_time_ext: None,
         transport_cc_ext: None,
         mid_ext: Some(4),
         ssrc: Ssrc(0x1000_0000 + u32::from(slot)),

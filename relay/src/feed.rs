@@ -7,7 +7,7 @@ use heliograph_media::{
     video::{Picture, VideoFormat},
 };
 
-use crate::{CloseReason, Packet, StreamId, Track, TrackClock};
+use crate::{CloseReason, Packet, StreamId, Track, TrackClock, Uplink};
 
 /// How a track is coded, learned from the packets themselves.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +88,9 @@ pub enum FeedItem {
         /// From now on.
         clock: TrackClock,
     },
+    /// How late the media is already when it is due on its clock, as far as that is known from now on. A correction of
+    /// the clocks changes it too, and then comes in the same batch.
+    Uplink(Option<Uplink>),
     /// The stream's coding became known or changed.
     Parameters {
         /// Whose.

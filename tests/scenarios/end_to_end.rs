@@ -27,6 +27,12 @@ async fn a_websocket_viewer_on_channel_and_port_sees_and_hears_everything() -> a
         report.check_complete(FRAME_TICKS)?;
         assert!(report.sender_reports >= 2, "sender reports for both media");
         assert_eq!(report.offers, 1);
+        // A second after the first one at the latest: the publisher has been pinged by then, so that the way is known.
+        for track in [&report.video, &report.audio] {
+            let (told, ago) = track.captures;
+            assert!(told > 0, "nobody says when it was captured");
+            assert!(ago.is_some_and(|ago| ago < Duration::from_secs(5)), "captured {ago:?} ago");
+        }
         assert_eq!(report.events[0].0, "state", "the page can say what happens before media comes");
     }
     by_port.watch().until("both counted", SOON, |report| report.viewers() == Some(2)).await?;

@@ -5,7 +5,9 @@ use heliograph_media::{MediaKind, video::VideoFormat};
 use super::formats::{Feedback, Format};
 use super::offer::{choose, media_word, negotiated};
 use super::remote::{Remote, Section};
-use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION};
+use super::write::{
+    CAPTURE_TIME_EXTENSION, Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION,
+};
 use super::{LocalDescription, Negotiated, NegotiatedTrack, SdpError};
 
 /// Answers a viewer's offer: same m-lines and mids in the same order, what we cannot serve on port 0.
@@ -78,6 +80,7 @@ fn write_accepted(
     lines.extension(track.mid_ext, MID_EXTENSION);
     lines.extension(track.playout_delay_ext, PLAYOUT_DELAY_EXTENSION);
     lines.extension(track.transport_cc_ext, TRANSPORT_CC_EXTENSION);
+    lines.extension(track.capture_time_ext, CAPTURE_TIME_EXTENSION);
     lines.line(format_args!("a=sendonly"));
     let format = section.formats.iter().find(|format| format.payload_type == track.payload_type);
     let feedback = format.map_or_else(Feedback::default, |format| {

@@ -121,6 +121,9 @@ pub struct NegotiatedTrack {
     pub nack: bool,
     /// Id of the playout-delay header extension (1 to 14).
     pub playout_delay_ext: Option<u8>,
+    /// Id of the header extension that tells when something was captured (abs-capture-time, 1 to 14); of video only with
+    /// retransmissions.
+    pub capture_time_ext: Option<u8>,
     /// Id of the mid header extension (1 to 14).
     pub mid_ext: Option<u8>,
     /// Id of the header extension under which the viewer tells when packets came (transport-wide feedback, 1 to 14); of

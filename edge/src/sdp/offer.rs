@@ -4,7 +4,9 @@ use heliograph_media::{MediaKind, PayloadType, Ssrc, video::VideoFormat};
 
 use super::formats::{Feedback, Format};
 use super::remote::{Remote, Section};
-use super::write::{Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION, parameters};
+use super::write::{
+    CAPTURE_TIME_EXTENSION, Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION, parameters,
+};
 use super::{LocalDescription, Negotiated, NegotiatedTrack, SdpError, VideoSource, h264};
 
 const VIDEO_MID: &str = "0";
@@ -17,6 +19,7 @@ const OPUS_PT: u8 = 111;
 const MID_ID: u8 = 1;
 const PLAYOUT_DELAY_ID: u8 = 2;
 const TRANSPORT_CC_ID: u8 = 3;
+const CAPTURE_TIME_ID: u8 = 4;
 
 /// Our offer: what the stream has, sendonly, all candidates inside.
 pub fn offer(local: &LocalDescription<'_>) -> String {
@@ -57,6 +60,7 @@ fn begin(lines: &mut Lines, local: &LocalDescription<'_>, kind: MediaKind, forma
     if kind == MediaKind::Video {
         lines.extension(Some(TRANSPORT_CC_ID), TRANSPORT_CC_EXTENSION);
     }
+    lines.extension(Some(CAPTURE_TIME_ID), CAPTURE_TIME_EXTENSION);
     lines.line(format_args!("a=sendonly"));
 }
 
@@ -128,9 +132,10 @@ pub(super) fn choose(section: &Section, local: &LocalDescription<'_>) -> Option<
             track.profile_level_id = profile_level_id;
             track.rtx_payload_type = rtx.map(|rtx| rtx.payload_type);
             track.rtx_ssrc = rtx.map(|_| video.rtx_ssrc);
-            // Without RTX a packet is sent again as it was, and a number in it would have been there already.
+            // Without RTX a packet is sent again as it was, to the last byte, and nobody remembers which ones carried these.
             let tells = format.feedback.transport_cc && rtx.is_some();
             track.transport_cc_ext = section.extension(TRANSPORT_CC_EXTENSION).filter(|_| tells);
+            track.capture_time_ext = track.capture_time_ext.filter(|_| rtx.is_some());
             Some(track)
         }
         MediaKind::Audio => {
@@ -149,6 +154,7 @@ fn track(section: &Section, format: &Format, ssrc: Ssrc) -> NegotiatedTrack {
         profile_level_id: None,
         nack: format.feedback.nack,
         playout_delay_ext: section.extension(PLAYOUT_DELAY_EXTENSION),
+        capture_time_ext: section.extension(CAPTURE_TIME_EXTENSION),
         transport_cc_ext: None,
         mid_ext: section.extension(MID_EXTENSION),
         ssrc,

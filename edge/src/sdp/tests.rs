@@ -101,6 +101,7 @@ fn our_offer_word_for_word() {
          a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\n\
          a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\n\
          a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\n\
+         a=extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time\n\
          a=sendonly\n\
          a=rtpmap:102 H264/90000\n\
          a=rtcp-fb:102 transport-cc\n\
@@ -130,6 +131,7 @@ fn our_offer_word_for_word() {
          a=mid:1\n\
          a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\n\
          a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\n\
+         a=extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time\n\
          a=sendonly\n\
          a=rtpmap:111 opus/48000/2\n\
          a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1\n\
@@ -166,6 +168,7 @@ fn chrome_answers() {
             nack: true,
             playout_delay_ext: Some(2),
             mid_ext: Some(1),
+            capture_time_ext: None,
             transport_cc_ext: None,
             ssrc: Ssrc(1001),
             rtx_ssrc: Some(Ssrc(1002)),
@@ -179,6 +182,7 @@ fn chrome_answers() {
             nack: false,
             playout_delay_ext: Some(2),
             mid_ext: Some(1),
+            capture_time_ext: None,
             transport_cc_ext: None,
             ssrc: Ssrc(2001),
             rtx_ssrc: None,
@@ -200,6 +204,31 @@ fn arrival_times_are_told_by_who_gets_packets_again_as_others() {
     let (answer, negotiated) = answer_to(CHROME_OFFER, MAIN).unwrap();
     let id = negotiated.video.unwrap().transport_cc_ext;
     assert_eq!(section(&answer, "video").iter().any(|line| line.contains("transport-cc")), id.is_some());
+}
+
+#[test]
+fn capture_times_are_told_to_who_asks_and_gets_packets_again_as_others() {
+    let line = "a=extmap:9 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time\n";
+    let asked = CHROME_ANSWER.replace("a=recvonly\n", &format!("{line}a=recvonly\n"));
+    let ids = |text: &str| {
+        let negotiated = read_answer(text, Some(HIGH), true).unwrap();
+        (negotiated.video.unwrap().capture_time_ext, negotiated.audio.unwrap().capture_time_ext)
+    };
+    assert_eq!(ids(&asked), (Some(9), Some(9)));
+    assert_eq!(ids(&asked.replace("apt=104", "apt=1")), (None, Some(9)), "no RTX");
+    assert_eq!(ids(&asked.replace("extmap:9 ", "extmap:15 ")), (None, None), "no id of the one-byte form");
+    assert_eq!(ids(CHROME_ANSWER), (None, None));
+
+    let (plain, _) = answer_to(CHROME_OFFER, MAIN).unwrap();
+    assert!(!plain.contains("abs-capture-time"), "nobody has offered it: {plain}");
+    let line = line.replace("extmap:9", "extmap:12/recvonly");
+    let offer = CHROME_OFFER.replace("a=recvonly", &format!("{line}a=recvonly"));
+    let (answer, negotiated) = answer_to(&offer, MAIN).unwrap();
+    assert_eq!(negotiated.video.unwrap().capture_time_ext, Some(12));
+    for media in ["video", "audio"] {
+        let expected = "a=extmap:12 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
+        assert!(section(&answer, media).contains(&expected), "{media}: {answer}");
+    }
 }
 
 /// Firefox takes the baseline and nothing else; the stream goes there under that payload type.

@@ -15,6 +15,8 @@ pub(super) const REPAIRED_RID_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes
 pub(super) const TRANSPORT_CC_EXTENSION: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 pub(super) const PLAYOUT_DELAY_EXTENSION: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+pub(super) const CAPTURE_TIME_EXTENSION: &str =
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 pub(super) const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1";
 
 /// Lines of an SDP. Writing to a `String` cannot fail, so the lines need no error handling of their own.

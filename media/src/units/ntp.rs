@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::ClockRate;
+
 /// An NTP timestamp, 32.32 fixed point seconds since 1900 (RFC 3550 section 4). Wraps in 2036 like the wire
 /// format: only differences are meaningful then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,6 +28,15 @@ impl NtpTime {
         middle
     }
 
+    /// So many ticks of a track's clock later, or earlier when negative. Right across the wrap of 2036.
+    #[must_use]
+    pub fn plus(self, ticks: i64, rate: ClockRate) -> Self {
+        let rate = i64::from(rate.get());
+        let (seconds, rest) = (ticks.div_euclid(rate), ticks.rem_euclid(rate));
+        // The shift drops the era, and the rest is less than one second.
+        Self(self.0.wrapping_add_signed((seconds << 32) | ((rest << 32) / rate)))
+    }
+
     /// How much later this is than `earlier`; `None` when it is earlier. Right across the wrap of 2036.
     #[must_use]
     pub fn since(self, earlier: Self) -> Option<Duration> {
@@ -45,6 +56,20 @@ mod tests {
         let ntp = NtpTime::from_unix(Duration::from_micros(1_700_000_000_123_456));
         assert_eq!(ntp, NtpTime(0xe8fe_6f80_1f9a_cffa));
         assert_eq!(ntp.middle32(), 0x6f80_1f9a);
+    }
+
+    #[test]
+    fn ticks_later_and_earlier() {
+        let noon = NtpTime::from_unix(Duration::from_secs(1_700_000_000));
+        let later = noon.plus(90_000 * 3_600 * 24 + 45_000, ClockRate::VIDEO);
+        assert_eq!(later.since(noon), Some(Duration::from_millis(86_400_500)));
+        assert_eq!(noon.plus(-12_000, ClockRate::OPUS).plus(12_000, ClockRate::OPUS), noon);
+        let earlier = noon.plus(-135_000, ClockRate::VIDEO);
+        assert_eq!(noon.since(earlier), Some(Duration::from_millis(1_500)));
+        assert_eq!(NtpTime(u64::MAX).plus(90_000, ClockRate::VIDEO), NtpTime(0xffff_ffff));
+        for ticks in [i64::MIN, i64::MAX] {
+            assert_ne!(noon.plus(ticks, ClockRate::VIDEO), noon);
+        }
     }
 
     #[test]

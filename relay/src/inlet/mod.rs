@@ -52,7 +52,7 @@ use self::{
     track::{Described, Taken, TrackInlet},
 };
 use crate::{
-    CodecParameters, FeedItem, RingLimits, StreamState, Track, TrackDescription, TrackSnapshot,
+    CodecParameters, FeedItem, RingLimits, StreamState, Track, TrackDescription, TrackSnapshot, Uplink,
     stream::Report,
 };
 
@@ -118,6 +118,8 @@ pub(crate) struct Inlet {
     kernel_drops: Option<Instant>,
     /// What the publisher may send, and when an ingest said last that it sends more.
     over_limit: Option<(Bitrate, Instant)>,
+    /// What readers were told of the way to here.
+    told_uplink: Option<Uplink>,
 }
 
 impl Inlet {
@@ -147,6 +149,7 @@ impl Inlet {
             silent_since: None,
             kernel_drops: None,
             over_limit: None,
+            told_uplink: None,
         };
         inlet.describe(tracks);
         inlet
@@ -205,7 +208,7 @@ impl Inlet {
             }
         }
         self.heard = now;
-        self.clocks();
+        self.clocks(now);
         if let Taken::Delivered { keyframe } = taken {
             self.on_delivered(now);
             if keyframe {
@@ -268,7 +271,8 @@ impl Inlet {
         self.timeline.tick(now);
         self.keyframes.iter_mut().for_each(|keyframes| keyframes.tick(now));
         self.rank_layers(now);
-        self.clocks();
+        self.clocks(now);
+        self.tell_uplink(now);
         if self.state == StreamState::Live
             && self.delivered.is_some_and(|newest| now.saturating_duration_since(newest) >= AWAY)
         {
@@ -389,7 +393,7 @@ impl Inlet {
     }
 
     /// Says where the tracks lie on the relay's clock, if that is news.
-    fn clocks(&mut self) {
+    fn clocks(&mut self, now: Instant) {
         if !self.timeline.take_change() {
             return;
         }
@@ -397,6 +401,16 @@ impl Inlet {
             if let Some(clock) = self.timeline.clock(track) {
                 self.output.push(FeedItem::Clock { track, clock });
             }
+        }
+        self.tell_uplink(now);
+    }
+
+    /// Says how late the media is when it gets here, if that is news.
+    fn tell_uplink(&mut self, now: Instant) {
+        let uplink = self.timeline.uplink(now);
+        if uplink != self.told_uplink {
+            self.told_uplink = uplink;
+            self.output.push(FeedItem::Uplink(uplink));
         }
     }
 
@@ -435,7 +449,8 @@ impl Inlet {
                 _ => {}
             }
         }
-        self.clocks();
+        self.clocks(now);
+        self.tell_uplink(now);
     }
 
     fn track_of(&self, ssrc: Ssrc) -> Option<usize> {

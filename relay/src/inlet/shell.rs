@@ -151,8 +151,10 @@ impl Shell {
         let answers = self.inlet.answers_keyframe_requests();
         self.stream.answers_keyframe_requests.store(answers, Ordering::Release);
         let items = self.inlet.take_items();
-        let news =
-            items.iter().any(|item| !matches!(item, FeedItem::Packets { .. } | FeedItem::Clock { .. }));
+        let is_news = |item: &FeedItem| {
+            !matches!(item, FeedItem::Packets { .. } | FeedItem::Clock { .. } | FeedItem::Uplink(_))
+        };
+        let news = items.iter().any(is_news);
         let changed = self.stream.state() != self.inlet.state() || news;
         if changed || now >= self.next_report {
             self.next_report = now + REPORT;

@@ -13,7 +13,7 @@ use heliograph_media::{NtpTime, PayloadType, SeqNo, Ssrc, WireSeq, rtcp, rtp};
 use super::{Inlet, InletSettings, Transmit};
 use crate::{
     CodecParameters, FeedItem, Packet, Pushed, RingLimits, StartParts, StreamState, Track, TrackClock,
-    TrackDescription, TrackRing,
+    TrackDescription, TrackRing, Uplink,
 };
 
 pub(super) fn ms(ms: u64) -> Duration {
@@ -123,7 +123,9 @@ pub(super) struct World {
     pub(super) rings: [TrackRing; Track::COUNT],
     pub(super) clocks: [Option<TrackClock>; Track::COUNT],
     pub(super) parameters: [Option<CodecParameters>; Track::COUNT],
-    /// Everything but packets and clocks.
+    /// As readers were told.
+    pub(super) uplink: Option<Uplink>,
+    /// Everything but packets, clocks and the way to here.
     pub(super) events: Vec<FeedItem>,
     /// In order of arrival.
     pub(super) packets: [Vec<Packet>; Track::COUNT],
@@ -145,6 +147,7 @@ impl World {
             rings: std::array::from_fn(|_| TrackRing::new(ring)),
             clocks: [None; Track::COUNT],
             parameters: Default::default(),
+            uplink: None,
             events: Vec::new(),
             packets: Default::default(),
             transmits: Vec::new(),
@@ -239,6 +242,7 @@ impl World {
                     }
                 }
                 FeedItem::Clock { track, clock } => self.clocks[track.index()] = Some(clock),
+                FeedItem::Uplink(uplink) => self.uplink = uplink,
                 FeedItem::Epoch { track, first } => {
                     let ring = &self.rings[track.index()];
                     assert!(ring.is_empty() || ring.next() == first, "numbers go on");

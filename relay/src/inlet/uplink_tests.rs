@@ -16,7 +16,9 @@ fn say(world: &mut World, publisher: &Publisher, write: impl FnOnce(&mut Vec<u8>
 }
 
 fn uplink(world: &World) -> Uplink {
-    world.inlet.report(world.now).uplink.unwrap()
+    let uplink = world.inlet.report(world.now).uplink;
+    assert_eq!(world.uplink, uplink, "readers know it, too");
+    uplink.unwrap()
 }
 
 /// How late the newest picture came, as readers measure it, and the way to the server on top of it.

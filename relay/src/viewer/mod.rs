@@ -1,6 +1,7 @@
 //! One viewer session inside a worker, from its offer to its end. Everything here is sans-IO: moments and
 //! randomness come in as arguments, what goes out lies in the worker's outbox.
 
+pub(crate) mod capture_time;
 pub(crate) mod cursor;
 mod extensions;
 pub(crate) mod keyframe;

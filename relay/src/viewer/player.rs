@@ -13,6 +13,7 @@ use heliograph_media::{
 use rand::{Rng, RngExt};
 
 use super::{
+    capture_time::CaptureLine,
     keyframe::Answer,
     layer_choice::ViewerReport,
     layers::Layers,
@@ -47,6 +48,8 @@ const SHOWN_AFTER: Duration = Duration::from_millis(500);
 pub(crate) struct StreamView<'a> {
     pub(crate) rings: &'a [TrackRing; Track::COUNT],
     pub(crate) clocks: &'a [Option<TrackClock>; Track::COUNT],
+    /// When what is on them was captured, where that is known.
+    pub(crate) captures: &'a [Option<CaptureLine>; Track::COUNT],
     pub(crate) late: &'a LatePackets,
     /// Of the picture: those that flow, best first.
     pub(crate) layers: &'a [Track],
@@ -63,6 +66,10 @@ impl StreamView<'_> {
 
     pub(crate) fn clock(&self, track: Track) -> Option<&TrackClock> {
         self.clocks[track.index()].as_ref()
+    }
+
+    pub(crate) fn captured(&self, track: Track) -> Option<&CaptureLine> {
+        self.captures[track.index()].as_ref()
     }
 }
 
@@ -250,7 +257,8 @@ impl Player {
                 if sent == TURN_PACKETS {
                     return Turn::More;
                 }
-                if audio.send(packet, &self.sealer, lane) == Put::Full {
+                let captured = stream.captured(Track::Audio);
+                if audio.send(packet, None, captured, &self.sealer, lane) == Put::Full {
                     return Turn::Full;
                 }
             }

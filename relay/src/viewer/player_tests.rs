@@ -17,6 +17,7 @@ use crate::viewer::video::EAGER;
 use crate::{
     FeedBatch, FeedItem, Packet, RingLimits, StartParts, StreamId,
     worker::{
+        WallClock,
         outbox::{Outbox, Target},
         stats::Counters,
         stream::WorkerStream,
@@ -74,6 +75,7 @@ fn track(ssrc: Ssrc, payload_type: u8, rtx: bool) -> NegotiatedTrack {
         nack: true,
         playout_delay_ext: Some(3),
         mid_ext: Some(4),
+        capture_time_ext: None,
         transport_cc_ext: None,
         ssrc,
         rtx_ssrc: rtx.then_some(RTX),
@@ -96,7 +98,7 @@ impl World {
             layer: None,
         };
         let player = Player::new(media, &keys, &mut StdRng::seed_from_u64(seed)).unwrap();
-        let mut stream = WorkerStream::new(RingLimits::default());
+        let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
         stream.add_player(0);
         let mut world = Self {
             now: Instant::now(),
@@ -887,3 +889,6 @@ mod layers;
 
 #[path = "player_join_tests.rs"]
 mod joining;
+
+#[path = "player_capture_tests.rs"]
+mod capture;

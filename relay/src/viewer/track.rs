@@ -5,20 +5,24 @@ use heliograph_edge::{
     srtp::{PacketIndex, RtpSealer},
 };
 use heliograph_media::{
-    Codec, PayloadType, SeqNo, Ssrc,
+    Codec, NtpTime, PayloadType, SeqNo, Ssrc,
     picture_ids::{MAX_PREFIX, PictureIds, PictureShift},
 };
 
 use super::{
+    capture_time::{CaptureElement, CaptureLine, CaptureTimes},
     cursor::{Cursor, OutSeq, Passage},
     extensions::Extensions,
     line::Number,
 };
 use crate::{Packet, PlayoutDelay, Track, worker::outbox::Lane};
 
-/// Longest header: fixed part, extension header, playout delay and a media id; a number for the line.
-const MAX_HEADER: usize = 12 + MAX_EXTENSION + 4;
+/// Longest header: fixed part, extension header, playout delay and a media id; a number for the line, a capture time.
+const MAX_HEADER: usize = 12 + MAX_EXTENSION + size_of::<Number>() + size_of::<CaptureElement>();
 const MAX_EXTENSION: usize = 20;
+/// Longest datagram that may become longer by a capture time: what tunnels and DSL lines carry whole, IPv6 included. Where
+/// a picture's last packet would be longer, the next picture tells.
+const MAX_WITH_CAPTURE_TIME: usize = 1_360;
 /// Longest datagram. Anything that came in over an Ethernet-sized hop fits.
 const MAX_DATAGRAM: usize = 2000;
 
@@ -97,22 +101,30 @@ impl Header {
         Self { bytes, len: 12 + extension.len() }
     }
 
-    /// Adds one more element to the extension.
-    fn number(&mut self, number: Number) {
+    /// Adds one more element to the extension, filled up to whole words.
+    fn element(&mut self, element: &[u8]) {
+        debug_assert!(element.len().is_multiple_of(4), "the extension's length counts words");
         const PROFILE: [u8; 4] = [0xbe, 0xde, 0, 0];
         if self.len == 12 {
             self.bytes[0] |= 0x10;
             self.bytes[12..16].copy_from_slice(&PROFILE);
             self.len = 16;
         }
-        self.bytes[15] += 1;
-        self.bytes[self.len..self.len + 4].copy_from_slice(&number);
-        self.len += 4;
+        self.bytes[15] += (element.len() / 4) as u8;
+        self.bytes[self.len..self.len + element.len()].copy_from_slice(element);
+        self.len += element.len();
     }
 
     fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
+}
+
+/// What one packet carries beyond [`Extensions`], and no copy of it does.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extras {
+    number: Option<Number>,
+    captured: Option<CaptureElement>,
 }
 
 /// Sends one track to one viewer.
@@ -122,6 +134,8 @@ pub(crate) struct TrackSender {
     payload_type: PayloadType,
     cursor: Cursor,
     extensions: Extensions,
+    /// If the viewer wants to be told.
+    capture_times: Option<CaptureTimes>,
     /// Every packet is a frame of its own.
     whole_frames: bool,
     /// Of the last packet that was sent, as the viewer got it.
@@ -147,6 +161,7 @@ impl TrackSender {
             payload_type: track.payload_type,
             cursor: Cursor::new(if whole_frames { Track::Audio } else { Track::Video }, first_seq),
             extensions: Extensions::new(track.playout_delay_ext, mid, playout),
+            capture_times: CaptureTimes::new(track.capture_time_ext),
             whole_frames,
             last_timestamp: 0,
             last_marker: true,
@@ -208,17 +223,14 @@ impl TrackSender {
         self.extensions.set_playout(playout);
     }
 
-    /// Sends the next packet and moves the cursor behind it.
-    pub(crate) fn send(&mut self, packet: &Packet, sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
-        self.send_numbered(packet, None, sealer, lane)
-    }
-
-    /// The same with a number for the line. Only for viewers that get packets again as RTX: under its own number a packet
-    /// must not go out with another one of those.
-    pub(crate) fn send_numbered(
+    /// Sends the next packet and moves the cursor behind it. A number for the line is only for viewers that get packets again
+    /// as RTX: under its own number a packet must not go out with another one of those. `captured`: when what the ring has
+    /// was captured.
+    pub(crate) fn send(
         &mut self,
         packet: &Packet,
         number: Option<Number>,
+        captured: Option<&CaptureLine>,
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
@@ -228,7 +240,14 @@ impl TrackSender {
         }
         let passage = self.cursor.passage_of(out);
         let (timestamp, pictures) = (passage.timestamp(packet.timestamp), passage.pictures);
-        let put = self.put(packet, out, timestamp, pictures, number, sealer, lane);
+        let due = match (&self.capture_times, captured) {
+            (Some(times), Some(line)) if packet.marker || self.whole_frames => {
+                self.capture_time(times, packet, timestamp, line, sealer)
+            }
+            _ => None,
+        };
+        let extras = Extras { number, captured: due.map(|(_, element)| element) };
+        let put = self.put(packet, out, timestamp, pictures, &extras, sealer, lane);
         if put != Put::Full {
             self.cursor.take(packet.seq);
         }
@@ -236,8 +255,27 @@ impl TrackSender {
             self.count(packet);
             self.last_timestamp = timestamp;
             self.last_marker = packet.marker;
+            if let (Some(times), Some((captured, _))) = (&mut self.capture_times, due) {
+                times.told(timestamp, captured);
+            }
         }
         put
+    }
+
+    /// What the last packet of a picture, or a sound, has to tell of when it was captured, if there is room for that.
+    fn capture_time(
+        &self,
+        times: &CaptureTimes,
+        packet: &Packet,
+        timestamp: u64,
+        line: &CaptureLine,
+        sealer: &RtpSealer,
+    ) -> Option<(NtpTime, CaptureElement)> {
+        if MAX_HEADER + packet.payload.len() + sealer.overhead() > MAX_WITH_CAPTURE_TIME {
+            return None;
+        }
+        let captured = times.due(packet.timestamp, timestamp, line)?;
+        Some((captured, times.element(captured)))
     }
 
     /// Sends a packet that came late under the number that waited for it.
@@ -259,7 +297,15 @@ impl TrackSender {
         lane: &mut Lane<'_>,
     ) -> Put {
         let passage = self.cursor.passage_of(out);
-        self.put(packet, out, passage.timestamp(packet.timestamp), passage.pictures, None, sealer, lane)
+        self.put(
+            packet,
+            out,
+            passage.timestamp(packet.timestamp),
+            passage.pictures,
+            &Extras::default(),
+            sealer,
+            lane,
+        )
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a packet is made of")]
@@ -269,7 +315,7 @@ impl TrackSender {
         out: OutSeq,
         timestamp: u64,
         pictures: PictureShift,
-        number: Option<Number>,
+        extras: &Extras,
         sealer: &RtpSealer,
         lane: &mut Lane<'_>,
     ) -> Put {
@@ -278,8 +324,11 @@ impl TrackSender {
             return Put::Never;
         };
         let mut header = Header::new(self.payload_type, self.ssrc, out, packet, timestamp, extension);
-        if let Some(number) = number {
-            header.number(number);
+        if let Some(number) = &extras.number {
+            header.element(number);
+        }
+        if let Some(captured) = &extras.captured {
+            header.element(captured);
         }
         if pictures.is_none() {
             return seal(&header, out, [&[], &packet.payload], sealer, lane);

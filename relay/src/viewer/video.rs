@@ -219,6 +219,7 @@ impl Video {
         lane: &mut Lane<'_>,
     ) {
         let ring = stream.ring(self.layers.current());
+        let captured = stream.captured(self.layers.current());
         let Phase::Replaying(pacer) = &mut self.phase else { return };
         pacer.refill(now);
         if self.sender.cursor().next() < ring.oldest() {
@@ -261,7 +262,7 @@ impl Video {
                     return;
                 }
                 let number = self.line.as_ref().map(|line| line.number());
-                match self.sender.send_numbered(packet, number, sealer, lane) {
+                match self.sender.send(packet, number, captured, sealer, lane) {
                     Put::Full => {
                         self.resends.earn(earned);
                         return;
@@ -328,6 +329,7 @@ impl Video {
             lane.counters.fell_behind += 1;
             self.sender.jump(keyframe);
         }
+        let captured = stream.captured(self.layers.current());
         let mut sent = 0;
         let mut turn = Turn::Done;
         for packet in ring.packets_from(self.sender.cursor().next()) {
@@ -336,7 +338,7 @@ impl Video {
                 break;
             }
             let number = self.line.as_ref().filter(|line| line.is_due(now)).map(|line| line.number());
-            match (self.sender.send_numbered(packet, number, sealer, lane), &mut self.line) {
+            match (self.sender.send(packet, number, captured, sealer, lane), &mut self.line) {
                 (Put::Full, _) => {
                     turn = Turn::Full;
                     break;

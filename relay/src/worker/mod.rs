@@ -273,8 +273,8 @@ impl Worker {
 
     fn on_media(&mut self, now: Instant, batch: &FeedBatch) {
         self.port.taken(batch);
-        let limits = self.settings.ring;
-        let stream = self.streams.entry(batch.stream).or_insert_with(|| WorkerStream::new(limits));
+        let (limits, wall) = (self.settings.ring, self.wall);
+        let stream = self.streams.entry(batch.stream).or_insert_with(|| WorkerStream::new(limits, wall));
         match stream.take(batch, now) {
             Some(reason) => self.end_stream(batch.stream, &reason),
             None => {
@@ -412,8 +412,8 @@ impl Worker {
             self.remove(slot, reason);
             return;
         }
-        let limits = self.settings.ring;
-        let stream = self.streams.entry(id).or_insert_with(|| WorkerStream::new(limits));
+        let (limits, wall) = (self.settings.ring, self.wall);
+        let stream = self.streams.entry(id).or_insert_with(|| WorkerStream::new(limits, wall));
         stream.sessions += 1;
         stream.live = Some(live);
         if stream.sessions == 1 {

@@ -1,12 +1,18 @@
 //! One stream as one worker knows it: its own rings, and who watches here.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use heliograph_media::SeqNo;
 
 use crate::{
-    CloseReason, FeedBatch, FeedItem, Pushed, RingLimits, Track, TrackClock, TrackRing, stream::LiveStream,
-    viewer::player::StreamView,
+    CloseReason, FeedBatch, FeedItem, Pushed, RingLimits, Track, TrackClock, TrackRing,
+    stream::LiveStream,
+    viewer::{capture_time::CaptureLine, player::StreamView},
+    worker::WallClock,
 };
 
 /// Late packets remembered until every viewer has had its turn.
@@ -16,6 +22,11 @@ const LATE: usize = 1024;
 pub(crate) struct WorkerStream {
     rings: [TrackRing; Track::COUNT],
     clocks: [Option<TrackClock>; Track::COUNT],
+    /// How late the media is when it gets here, if that is known.
+    uplink: Option<Duration>,
+    /// When what the tracks' timestamps stand for was captured: what the two above say together.
+    captures: [Option<CaptureLine>; Track::COUNT],
+    wall: WallClock,
     /// Of the picture: those that flow, best first.
     layers: Arc<[Track]>,
     /// How often that changed.
@@ -47,10 +58,14 @@ struct Round {
 }
 
 impl WorkerStream {
-    pub(crate) fn new(limits: RingLimits) -> Self {
+    /// `wall`: by which capture times are told.
+    pub(crate) fn new(limits: RingLimits, wall: WallClock) -> Self {
         Self {
             rings: std::array::from_fn(|_| TrackRing::new(limits)),
             clocks: [None; Track::COUNT],
+            uplink: None,
+            captures: [None; Track::COUNT],
+            wall,
             layers: Arc::new([Track::Video]),
             layer_changes: 0,
             late: LatePackets::default(),
@@ -76,7 +91,14 @@ impl WorkerStream {
                     }
                     ring.trim(now);
                 }
-                FeedItem::Clock { track, clock } => self.clocks[track.index()] = Some(*clock),
+                FeedItem::Clock { track, clock } => {
+                    self.clocks[track.index()] = Some(*clock);
+                    self.captured(*track);
+                }
+                FeedItem::Uplink(uplink) => {
+                    self.uplink = uplink.map(|uplink| uplink.delay);
+                    Track::ALL.into_iter().for_each(|track| self.captured(track));
+                }
                 FeedItem::Layers(layers) => {
                     self.layers = Arc::clone(layers);
                     self.layer_changes = self.layer_changes.wrapping_add(1);
@@ -95,10 +117,16 @@ impl WorkerStream {
         None
     }
 
+    fn captured(&mut self, track: Track) {
+        let line = |(clock, uplink)| CaptureLine::new(&clock, uplink, &self.wall);
+        self.captures[track.index()] = self.clocks[track.index()].zip(self.uplink).map(line);
+    }
+
     pub(crate) fn view(&self) -> StreamView<'_> {
         StreamView {
             rings: &self.rings,
             clocks: &self.clocks,
+            captures: &self.captures,
             late: &self.late,
             layers: &self.layers,
             layer_changes: self.layer_changes,
@@ -222,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_round_begins_with_another_viewer() {
-        let mut stream = WorkerStream::new(RingLimits::default());
+        let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
         assert!(!stream.wants_round(), "nobody watches");
         for slot in [10, 11, 12] {
             stream.add_player(slot);
@@ -243,7 +271,7 @@ mod tests {
 
     #[test]
     fn who_is_next_can_be_told_within_a_round() {
-        let mut stream = WorkerStream::new(RingLimits::default());
+        let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
         assert_eq!(stream.upcoming(1), None);
         for slot in [10, 11, 12, 13] {
             stream.add_player(slot);
@@ -264,7 +292,7 @@ mod tests {
 
     #[test]
     fn whoever_has_more_to_get_waits_for_the_others() {
-        let mut stream = WorkerStream::new(RingLimits::default());
+        let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
         for slot in 0..3 {
             stream.add_player(slot);
         }
@@ -282,7 +310,7 @@ mod tests {
 
     #[test]
     fn leaving_in_the_middle_skips_nobody() {
-        let mut stream = WorkerStream::new(RingLimits::default());
+        let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
         for slot in 0..5 {
             stream.add_player(slot);
         }

@@ -31,6 +31,8 @@ pub struct Received<'a> {
     pub payload: &'a [u8],
     /// When it was to be shown or heard by the sender's clock, once a sender report has told.
     pub due: Option<SystemTime>,
+    /// When it was captured, where the packet tells (abs-capture-time).
+    pub captured: Option<SystemTime>,
 }
 
 /// One track of one viewer.
@@ -70,6 +72,8 @@ pub struct TrackReport {
     pub size: Option<(u32, u32)>,
     /// How late packets came against the sender's clock: seconds, in sum, and of how many.
     lateness: (f64, u32),
+    /// How many packets told when they were captured, and how long after that the newest of them came.
+    pub captures: (u32, Option<Duration>),
     /// Payloads, when [`Watch::keep`] was called.
     pub kept: Option<Vec<Vec<u8>>>,
     missing: BTreeSet<SeqNo>,
@@ -145,6 +149,9 @@ impl TrackReport {
                 Err(early) => -early.duration().as_secs_f64(),
             };
             self.lateness = (self.lateness.0 + late, self.lateness.1 + 1);
+        }
+        if let Some(captured) = packet.captured {
+            self.captures = (self.captures.0 + 1, SystemTime::now().duration_since(captured).ok());
         }
         if let Some(kept) = &mut self.kept {
             kept.push(packet.payload.to_vec());
@@ -363,6 +370,7 @@ mod tests {
                 marker: true,
                 payload: &[1],
                 due: None,
+                captured: None,
             });
         }
         track

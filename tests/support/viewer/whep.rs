@@ -130,6 +130,7 @@ impl PeerConnectionEventHandler for Handler {
                     marker: header.marker,
                     payload: &packet.payload,
                     due: None,
+                    captured: None,
                 };
                 report.send_modify(|report| report.add(is_video, &received));
             }
