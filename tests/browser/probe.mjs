@@ -72,7 +72,7 @@ export function installProbe() {
     const onFrame = (now, metadata) => {
       const wall = Date.now();
       const { stamp, flash } = read(video);
-      probe.frames.push({ at: now, wall, stamp, rtp: metadata.rtpTimestamp, presented: metadata.presentedFrames });
+      probe.frames.push({ at: now, wall, stamp, rtp: metadata.rtpTimestamp, presented: metadata.presentedFrames, due: performance.timeOrigin + metadata.expectedDisplayTime });
       if (flash && !wasLit) probe.flashes.push(now);
       wasLit = flash;
       video.requestVideoFrameCallback(onFrame);

@@ -1,4 +1,6 @@
-// The page's figure for the delay against the picture's own clock, while the way from the publisher to the server is slow.
+// The page's figure for the delay against the picture's own clock, while the way from the publisher to the server is slow: by the
+// capture times that come with the pictures, and without them.
+/* global window, RTCRtpReceiver */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
@@ -32,13 +34,19 @@ describe("a slow way to the server", { timeout: 150_000 }, () => {
     await link?.stop();
   });
 
-  /** What the page says and what the picture's clock says, in milliseconds, and the page's words. */
+  /** The same by capture times, and as where the browser knows none, over the other signaling. */
   const look = async (channel) => {
+    const [byCaptureTime, byReports] = await Promise.all([lookOnce(channel, "whep", true), lookOnce(channel, "websocket", false)]);
+    return { byCaptureTime, byReports };
+  };
+  /** What the page says and what the picture's clock says, in milliseconds, and the page's words. */
+  const lookOnce = async (channel, signaling, captureTimes) => {
     const context = await browser.newContext({ locale: "en" });
     try {
       const page = await context.newPage();
       await page.addInitScript(installProbe);
-      await page.goto(`${server.url}/c/${channel}`, { waitUntil: "domcontentloaded" });
+      if (!captureTimes) await page.addInitScript(() => (RTCRtpReceiver.prototype.getSynchronizationSources = () => []));
+      await page.goto(`${server.url}/c/${channel}?signaling=${signaling}`, { waitUntil: "domcontentloaded" });
       await page.locator('section[data-state="live"]').waitFor({ timeout: 20_000 });
       await page.keyboard.press("i");
       const panel = page.getByRole("region", { name: "Live figures" });
@@ -50,16 +58,25 @@ describe("a slow way to the server", { timeout: 150_000 }, () => {
         await page.waitForTimeout(1_000);
       }
       const frames = await page.evaluate(() => window.probe.frames.slice(-90));
-      const truth = median(frames.filter((frame) => frame.stamp).map((frame) => frame.wall - frame.stamp.wallMs));
-      return { shown: median(shown), truth, words: await panel.innerText() };
+      const stamped = frames.filter((frame) => frame.stamp);
+      const truth = median(stamped.map((frame) => frame.wall - frame.stamp.wallMs));
+      const onScreen = median(stamped.map((frame) => frame.due - frame.stamp.wallMs));
+      const seen = await page.evaluate(() => window.heliograph.session.playback.seen);
+      return { shown: median(shown), truth, onScreen, seen, words: await panel.innerText() };
     } finally {
       await context.close();
     }
   };
-  const judge = (name, { shown, truth, words }, basis) => {
+  const judge = (name, { byCaptureTime, byReports }, basis) => {
+    assert.ok(byCaptureTime.seen, "no capture time has come with the pictures");
+    assert.equal(byReports.seen, null);
+    judgeOne(`${name} by capture times`, byCaptureTime, basis);
+    judgeOne(`${name} by reports`, byReports, basis);
+  };
+  const judgeOne = (name, { shown, truth, onScreen, words }, basis) => {
     const way = /(?:Camera|Encoder) to server\n+(\S+) ms/.exec(words)?.[1];
     const missed = Math.abs(shown - truth) > bounds.delayFigureMs.goal ? "  <-- missed" : "";
-    console.log(`${name}: the page says ${shown} ms (${way} ms to the server), the picture's clock ${truth} ms${missed}`);
+    console.log(`${name}: the page says ${shown} ms (${way} ms to the server), the picture's clock ${truth} ms, ${Math.round(onScreen)} ms on the screen${missed}`);
     assert.ok(words.includes(basis), words);
     assert.ok(Number(way) >= ONE_WAY_MS * 0.9, `${way} ms to the server`);
     assert.ok(Math.abs(shown - truth) < bounds.delayFigureMs.nonsense, `${shown} ms shown, ${truth} ms true`);

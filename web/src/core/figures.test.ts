@@ -51,6 +51,24 @@ describe("FigureLog", () => {
     expect(now.clockWithinMs).toBe(0.4);
   });
 
+  it("goes by capture times where they come with the pictures, over the last seconds", () => {
+    const log = new FigureLog();
+    const clock = { offsetMs: 1_700_000_000_000, withinMs: 0.4 };
+    const uplink = { delay_ms: 40, basis: "capture" } as const;
+    const seen = (second: number, lateMs: number): PlaybackStats => {
+      const capturedUnixMs = 1_700_000_000_000 + second * 1000 - lateMs;
+      return { ...look(second, { estimatedPlayoutTimestamp: 1_700_000_000_000 + second * 1000 - 80 }), seen: { atMs: second * 1000, capturedUnixMs } };
+    };
+    log.push(seen(1, 90), clock, uplink);
+    const { now } = log.push(seen(2, 110), clock, uplink);
+    expect([now.delayMs, now.delaySource, now.uplinkBasis]).toEqual([100, "capture", "capture"]);
+    expect(now.uplinkMs, "what is left of the whole").toBeCloseTo(100 - (10 + 50 + 4));
+    expect(log.push(seen(3, 70), clock, null).now.delaySource, "nobody says what is in it").toBe("reports");
+    expect(log.push(seen(4, -500_000), clock, uplink).now.delaySource, "a clock that was set").toBe("reports");
+    const { seen: old } = seen(4, 100);
+    expect(new FigureLog().push({ ...seen(9, 0), seen: old }, clock, uplink).now.delaySource, "long ago").toBe("reports");
+  });
+
   it("does not believe a clock that was set", () => {
     const log = new FigureLog();
     const playing = { estimatedPlayoutTimestamp: 1_700_000_009_000 };

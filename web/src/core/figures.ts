@@ -4,6 +4,8 @@ import type { PlaybackStats } from "./playbackStats";
 
 /** Where the figure for the delay comes from, but for the way to the server. */
 export type DelaySource =
+  /** The capture times that the server sends with pictures, and its clock: the whole way. */
+  | "capture"
   /** The server's sender reports and its clock: from the server to the screen. */
   | "reports"
   /** Round trip, buffer and decoding added up. */
@@ -68,15 +70,21 @@ export class FigureLog {
     if (last && bytes(stats) < bytes(last)) this.#looks = [];
     if (last?.atMs !== stats.atMs) this.#looks.push(stats);
     while (this.#looks.length > 2 && stats.atMs - (this.#looks[1]?.atMs ?? 0) >= WINDOW_MS) this.#looks.shift();
-    const now = figuresOf(this.#looks[0] ?? stats, stats, clock, uplink);
+    const now = figuresOf(this.#looks[0] ?? stats, stats, clock, uplink, this.#seenLag(stats));
     const { delayMs, bitrateMbit } = now;
     if (last?.atMs !== stats.atMs) this.#minute.push({ atMs: stats.atMs, delayMs, bitrateMbit });
     this.#minute = this.#minute.filter((moment) => stats.atMs - moment.atMs <= CHART_MS);
     return { now, minute: this.#minute };
   }
+
+  /** How long after their capture by the server's clock pictures were seen on ours, on average over the last seconds. */
+  #seenLag({ atMs }: PlaybackStats): number | null {
+    const seen = this.#looks.flatMap((look) => (look.seen && atMs - look.seen.atMs < WINDOW_MS ? [look.seen] : []));
+    return share(seen.reduce((sum, picture) => sum + (picture.atMs - picture.capturedUnixMs), 0), seen.length);
+  }
 }
 
-function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset | null, uplink: Uplink | null): Figures {
+function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset | null, uplink: Uplink | null, seenLagMs: number | null): Figures {
   const { video, audio, path } = now;
   const main = video ?? audio;
   const mainBefore = video ? before.video : before.audio;
@@ -96,14 +104,22 @@ function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset
   // The reports follow the publisher slowly, so that from the server on it may be less than nothing while the way to the server
   // has got shorter; both together are not. A whole below nothing, or of more than a minute, is a clock that was set meanwhile.
   const uplinkMs = uplink?.delay_ms ?? 0;
-  const sound = reported !== null && reported + uplinkMs > 0 && reported + uplinkMs < 60_000;
-  const fromServer = sound ? reported : parts;
-  const delayMs = fromServer === null ? null : fromServer + uplinkMs;
+  const sound = (whole: number): boolean => whole > 0 && whole < 60_000;
+  // Without the way to the server nobody could say what is in a capture time.
+  const captured = clock && uplink && seenLagMs !== null ? clock.offsetMs + seenLagMs : null;
+  const [delayMs, delaySource]: [number | null, DelaySource | null] =
+    captured !== null && sound(captured)
+      ? [captured, "capture"]
+      : reported !== null && sound(reported + uplinkMs)
+        ? [reported + uplinkMs, "reports"]
+        : parts === null
+          ? [null, null]
+          : [parts + uplinkMs, "parts"];
   return {
     delayMs,
-    delaySource: sound ? "reports" : parts === null ? null : "parts",
+    delaySource,
     // What is left of the whole, so that the parts add up to it: what the server says is about its reports alone.
-    uplinkMs: uplink && sound && delayMs !== null && parts !== null ? Math.max(0, delayMs - parts) : (uplink?.delay_ms ?? null),
+    uplinkMs: uplink && delaySource !== "parts" && delayMs !== null && parts !== null ? Math.max(0, delayMs - parts) : (uplink?.delay_ms ?? null),
     uplinkBasis: uplink?.basis ?? null,
     networkMs,
     bufferMs,

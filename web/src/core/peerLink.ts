@@ -1,3 +1,4 @@
+import { askForCaptureTimes } from "./captureTimes";
 import { withRoundTripReports, withStereo } from "./sdp";
 export interface PeerLinkEvents {
   /** Tracks have come, or one of them was refused: the stream stays the same object but for that. */
@@ -50,8 +51,8 @@ export class PeerLink {
 
   /** Makes an offer to receive one picture and one sound. */
   async offer(): Promise<string> {
-    this.peer.addTransceiver("video", { direction: "recvonly" });
-    this.peer.addTransceiver("audio", { direction: "recvonly" });
+    askForCaptureTimes(this.peer.addTransceiver("video", { direction: "recvonly" }));
+    askForCaptureTimes(this.peer.addTransceiver("audio", { direction: "recvonly" }));
     const offer = await this.peer.createOffer();
     const sdp = ours(offer.sdp);
     await this.peer.setLocalDescription({ type: "offer", sdp });

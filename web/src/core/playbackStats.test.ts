@@ -17,6 +17,7 @@ describe("readPlayback", () => {
   it("reads what Chrome says", () => {
     expect(readPlayback(REPORT, 5)).toEqual({
       atMs: 5,
+      seen: null,
       video: {
         bytesReceived: 9000,
         packetsReceived: 80,
@@ -59,7 +60,7 @@ describe("readPlayback", () => {
   });
 
   it("has nothing to say about nothing", () => {
-    expect(readPlayback(new Map(), 0)).toEqual({ atMs: 0, video: null, audio: null, path: null });
+    expect(readPlayback(new Map(), 0)).toEqual({ atMs: 0, video: null, audio: null, path: null, seen: null });
   });
 });
 

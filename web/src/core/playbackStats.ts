@@ -1,9 +1,13 @@
+import type { SeenPicture } from "./captureTimes";
+
 /** What the browser says about one moment of playback. Counters run from the start of the peer connection. */
 export interface PlaybackStats {
   readonly atMs: number;
   readonly video: VideoStats | null;
   readonly audio: AudioStats | null;
   readonly path: PathStats | null;
+  /** The picture that was looked at last, if the server said when it was captured. */
+  readonly seen: SeenPicture | null;
 }
 
 interface TrackStats {
@@ -50,7 +54,7 @@ export interface PathStats {
 type Entry = Readonly<Record<string, unknown>>;
 
 /** Picks what we show and judge by out of a report of `RTCPeerConnection.getStats()`. */
-export function readPlayback(report: Iterable<readonly [string, unknown]>, atMs: number): PlaybackStats {
+export function readPlayback(report: Iterable<readonly [string, unknown]>, atMs: number, seen: SeenPicture | null = null): PlaybackStats {
   const entries = new Map<string, Entry>();
   for (const [id, entry] of report) if (typeof entry === "object" && entry !== null) entries.set(id, entry as Entry);
   const all = [...entries.values()];
@@ -64,6 +68,7 @@ export function readPlayback(report: Iterable<readonly [string, unknown]>, atMs:
     video: video ? readVideo(video, entries) : null,
     audio: audio ? readAudio(audio, entries) : null,
     path: readPath(all, entries),
+    seen,
   };
 }
 
@@ -126,7 +131,8 @@ function candidateWords(candidate: Entry | undefined): string | null {
 /** From 1900, where NTP and Chromium begin, to 1970. */
 const NTP_TO_UNIX_MS = 2_208_988_800_000;
 
-function unixMs(ms: number | null): number | null {
+/** From NTP or from 1970 on; null for nothing. */
+export function unixMs(ms: number | null): number | null {
   if (ms === null || ms <= 0) return null;
   return ms > NTP_TO_UNIX_MS ? ms - NTP_TO_UNIX_MS : ms;
 }

@@ -1,3 +1,4 @@
+import type { SeenPicture } from "./captureTimes";
 import type { ClockOffset } from "./clockSync";
 import { DelayReport } from "./delayReport";
 import { FlowWatch } from "./flowWatch";
@@ -39,6 +40,7 @@ export class PlaybackWatch {
   #recovery = new RecoveryWatch();
   #delay: DelayReport;
   #playback: PlaybackStats | null = null;
+  #seen: SeenPicture | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Counts what is watched; whatever comes from an earlier look is ignored. */
   #watched = 0;
@@ -65,6 +67,12 @@ export class PlaybackWatch {
     this.stop();
     this.#flow = new FlowWatch();
     this.#delay = new DelayReport(this.#parts.random);
+    this.#seen = null;
+  }
+
+  /** A picture was shown of which is known when it was captured; or null for one of which it is not. */
+  seen(picture: SeenPicture | null): void {
+    this.#seen = picture;
   }
 
   /** Media can flow. */
@@ -91,7 +99,7 @@ export class PlaybackWatch {
     const report = await link.peer.getStats().catch(() => null);
     if (watched !== this.#watched) return;
     // TypeScript knows the report as a map of `any`.
-    if (report) this.#judge(readPlayback(report as Iterable<readonly [string, unknown]>, this.#parts.nowMs()));
+    if (report) this.#judge(readPlayback(report as Iterable<readonly [string, unknown]>, this.#parts.nowMs(), this.#seen));
     // What was found may have ended it.
     if (watched === this.#watched) this.#later(link, watched);
   }

@@ -14,6 +14,7 @@ function looks(recovered: readonly number[], roundTripMs: number | readonly (num
       video: { packetsRecovered } as VideoStats,
       audio: null,
       path: { roundTripMs: trip } as PlaybackStats["path"],
+      seen: null,
     };
     return watch.look(stats);
   });

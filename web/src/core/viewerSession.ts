@@ -1,3 +1,4 @@
+import { seenPicture, type ShownPicture } from "./captureTimes";
 import type { ClockOffset } from "./clockSync";
 import { ClockWatch } from "./clockWatch";
 import { type Endpoints, socketUrl, whepUrl } from "./config";
@@ -187,6 +188,12 @@ export class ViewerSession {
     const { kind } = this.#shown.snapshot().state;
     // Pictures come although nobody sees them.
     if (kind === "autoplay-blocked" || (blocked && (kind === "live" || kind === "waiting"))) this.#onPicture();
+  };
+
+  /** The video element shows this picture, and tells of one now and then. */
+  readonly pictureOnScreen = (shown: ShownPicture): void => {
+    const receiver = this.#link?.peer.getReceivers().find(({ track }) => track.kind === "video");
+    this.#watch.seen(seenPicture(receiver?.getSynchronizationSources()[0], shown));
   };
 
   /** The video element has shown a picture of the newest stream. */

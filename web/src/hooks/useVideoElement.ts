@@ -1,4 +1,5 @@
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { followPictures, type ShownPicture } from "../core/captureTimes";
 import type { Choice } from "../core/choice";
 import { useChoice } from "./useChoice";
 
@@ -31,13 +32,15 @@ export interface VideoWishes {
   readonly sound: SharedSound | null;
   /** Told the first picture of each stream at the moment it is shown. */
   readonly onPicture: (stream: MediaStream) => void;
+  /** Told about one of its pictures now and then. */
+  readonly onLook: (shown: ShownPicture) => void;
   /** Told whether the browser waits for a click before it plays anything. */
   readonly onBlocked: (blocked: boolean) => void;
 }
 
 /** Plays a stream in the video element. */
 export function useVideoElement(ref: RefObject<HTMLVideoElement | null>, wishes: VideoWishes): VideoControls {
-  const { stream, sound, onPicture, onBlocked } = wishes;
+  const { stream, sound, onPicture, onLook, onBlocked } = wishes;
   const stopped = useRef(false);
   const [volume, chooseVolume] = useChoice(wishes.volume);
   const [ownMuted, setOwnMuted] = useState(wishes.startMuted);
@@ -102,6 +105,11 @@ export function useVideoElement(ref: RefObject<HTMLVideoElement | null>, wishes:
       over = true;
     };
   }, [ref, stream, onPicture, play]);
+
+  useEffect(() => {
+    const video = ref.current;
+    return video && stream ? followPictures(video, onLook) : undefined;
+  }, [ref, stream, onLook]);
 
   useEffect(() => {
     const video = ref.current;

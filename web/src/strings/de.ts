@@ -185,7 +185,7 @@ export const de: Catalogue = {
       clock: "Uhr gegen den Server",
     },
     delayFrom: {
-      reports: {
+      clocks: {
         capture: "von der Kamera bis zu Ihrem Auge",
         network: "vom Encoder bis zu Ihrem Auge. Was Kamera und Streaming-Programm vor dem Senden brauchen, lässt sich von hier nicht messen: Es kommt hinzu, oft eine Zehntelsekunde.",
         none: "vom Server bis zu Ihrem Auge; der Weg von der Kamera zum Server ist nicht bekannt und nicht enthalten",

@@ -187,7 +187,7 @@ export const en = {
     },
     /** Where the delay comes from; it says what is not in it. */
     delayFrom: {
-      reports: {
+      clocks: {
         capture: "from the camera to your eye",
         network: "from the encoder to your eye. What camera and streaming program take before they send cannot be measured from here: it comes on top, often a tenth of a second.",
         none: "from the server to your eye; the way from the camera to the server is not known and not in it",

@@ -20,7 +20,7 @@ export function figureRows(figures: Figures, transport: Transport | null, string
     {
       name: rows.delay,
       value: say(figures.delayMs, words.ms),
-      ...(delaySource === null ? {} : { note: words.delayFrom[delaySource][basis] }),
+      ...(delaySource === null ? {} : { note: words.delayFrom[delaySource === "parts" ? "parts" : "clocks"][basis] }),
     },
     { name: rows.uplink[basis], value: say(figures.uplinkMs, words.ms), note: words.uplinkFrom[basis] },
     { name: rows.network, value: say(figures.networkMs, words.tenths) },

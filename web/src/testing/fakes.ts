@@ -70,7 +70,11 @@ export class FakePeer {
   framesDecoded = 0;
   pathFound = false;
   stream = fakeStream();
-  readonly receivers = ["audio", "video"].map((kind) => ({ track: { kind }, jitterBufferTarget: null as number | null }));
+  readonly receivers = ["audio", "video"].map((kind) => ({
+    track: { kind },
+    jitterBufferTarget: null as number | null,
+    getSynchronizationSources: () => [],
+  }));
 
   /** There is a way through the network as soon as the test says so, or that keys are agreed on. */
   get iceConnectionState(): RTCIceConnectionState {

@@ -76,6 +76,7 @@ export function Player({
     startMuted,
     sound,
     onPicture: session.pictureShown,
+    onLook: session.pictureOnScreen,
     onBlocked: session.playBlocked,
   });
   const fullscreen = useFullscreen(frame, element);
