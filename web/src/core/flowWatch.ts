@@ -1,3 +1,4 @@
+import { DecoderWatch } from "./decoderWatch";
 import type { PlaybackStats } from "./playbackStats";
 import type { StallReason } from "./viewerState";
 
@@ -16,6 +17,7 @@ export class FlowWatch {
   #progress = 0;
   /** The figures when it moved last. */
   #last: PlaybackStats | null = null;
+  readonly #decoder = new DecoderWatch();
 
   judge(stats: PlaybackStats, expectsVideo: boolean): Flow {
     const progress = expectsVideo ? (stats.video?.framesDecoded ?? 0) : (stats.audio?.packetsReceived ?? 0);
@@ -23,12 +25,14 @@ export class FlowWatch {
       this.#progress = progress;
       this.#last = stats;
     }
+    const behind = expectsVideo && this.#decoder.look(stats);
     if (this.#last === null) return "nothing-yet";
-    return stats.atMs - this.#last.atMs >= STALL_AFTER_MS ? "stalled" : "flowing";
+    return behind || stats.atMs - this.#last.atMs >= STALL_AFTER_MS ? "stalled" : "flowing";
   }
 
-  /** Why it stands still, as far as the figures tell. */
+  /** Why it stands still, or crawls, as far as the figures tell. */
   reason(stats: PlaybackStats): StallReason {
+    if (this.#decoder.behind) return "device";
     const [before, now] = [this.#last?.video, stats.video];
     if (!before || !now) return "network";
     if (now.packetsReceived - before.packetsReceived < SOME_PACKETS) return "network";

@@ -27,6 +27,8 @@ interface TrackStats {
 }
 
 export interface VideoStats extends TrackStats {
+  /** When it was so, by a clock of the browser's own: it may answer late where it has too much to do. */
+  readonly takenMs: number | null;
   /** Whole pictures, decoded or not. */
   readonly framesReceived: number;
   readonly freezeMs: number;
@@ -75,6 +77,7 @@ export function readPlayback(report: Iterable<readonly [string, unknown]>, atMs:
 function readVideo(entry: Entry, entries: ReadonlyMap<string, Entry>): VideoStats {
   return {
     ...readTrack(entry, entries),
+    takenMs: number(entry, "timestamp"),
     framesReceived: count(entry, "framesReceived"),
     freezeMs: count(entry, "totalFreezesDuration") * 1000,
     decodeSumMs: count(entry, "totalDecodeTime") * 1000,

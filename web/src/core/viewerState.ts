@@ -56,7 +56,7 @@ export type StallReason =
   | "network"
   /** Packets arrive, and too many are missing. */
   | "loss"
-  /** Whole pictures arrive and are not decoded. */
+  /** Whole pictures arrive, and none or only a few of them are decoded. */
   | "device";
 
 /** What a viewer's screen shows. One at a time: impossible mixes cannot be written. */
