@@ -13,6 +13,8 @@ import { here, programs, startPublisher, startServer } from "./processes.mjs";
 const SHOTS = join(dirname(fileURLToPath(import.meta.url)), "screenshots");
 /** Blocks everything that nobody has asked for, also without sound. */
 const BLOCK_ALL = { "media.autoplay.default": 5, "media.autoplay.blocking_policy": 0 };
+/** As some people set it who do not want their address to be told. */
+const NO_WEBRTC = { "media.peerconnection.enabled": false };
 const ENTER = "\uE007";
 
 // Pages without a microphone are told no address but the one that leads out of the machine, so loopback alone is no way.
@@ -128,6 +130,22 @@ describe("Firefox", { skip, timeout: 120_000 }, () => {
     await page.click("Start watching");
     await page.state("live");
     assert.equal(await page.evaluate(() => document.querySelector("video").paused), false);
+    assert.deepEqual(page.errors, []);
+  });
+
+  test("says that WebRTC is switched off, what to do about it, and asks for nothing more", async (t) => {
+    const without = await launchFirefox(NO_WEBRTC);
+    t.after(() => without.close());
+    const page = await without.newPage();
+    await page.goto(`${server.url}/c/den`);
+    await page.state("failed");
+    await page.says("This browser has no WebRTC");
+    await page.says("WebRTC is switched off by a setting or an extension. Switch it on, or use another browser.");
+    assert.equal(await page.evaluate(() => window.heliograph.session.snapshot.state.cause.code), "no-webrtc");
+    // Trying again would not help.
+    const buttons = () => [...document.querySelectorAll("section[data-state] button")].map(({ textContent }) => textContent);
+    assert.deepEqual(await page.evaluate(buttons), []);
+    await shot(page, "no-webrtc");
     assert.deepEqual(page.errors, []);
   });
 });
