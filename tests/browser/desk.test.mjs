@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { launch } from "./browser.mjs";
 import { publishCamera } from "./camera.mjs";
+import { startOutside } from "./outside.mjs";
 import { programs, startPublisher, startServer } from "./processes.mjs";
 
 const SHOTS = join(dirname(fileURLToPath(import.meta.url)), "screenshots");
@@ -24,7 +25,7 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
   before(async () => {
     mkdirSync(SHOTS, { recursive: true });
     const paths = programs();
-    server = await startServer(paths.server, ["seldom", "camera"], undefined, ["--srt-passphrase", "ten-letters-or-more", ...LIMIT]);
+    server = await startServer(paths.server, ["seldom", "camera", "outside"], undefined, ["--srt-passphrase", "ten-letters-or-more", ...LIMIT]);
     [publisher, browser, cameras] = await Promise.all([
       startPublisher(paths.publisher, server, "seldom", SELDOM),
       launch(),
@@ -126,5 +127,24 @@ describe("what the desk tells", { timeout: 180_000 }, () => {
     await shot(page, "studio-codec");
     await hears.close();
     await says(page, "1 viewer sees no picture: the browser cannot play AV1");
+  });
+
+  test("packets of a stream that the machine drops because the server does not get round to them", async (t) => {
+    const outside = await startOutside(server, "outside");
+    t.after(outside.stop);
+    const page = await desk(t, "outside");
+    server.freeze(true);
+    try {
+      await outside.burst(6_000);
+    } finally {
+      server.freeze(false);
+    }
+    await page.locator('[data-warning="overloaded"]').waitFor({ timeout: 15_000 });
+    await says(page, "The server has too much to do");
+    await says(page, "It dropped packets of your stream.");
+    const { warnings } = (await server.streams()).find(({ channel }) => channel === "outside");
+    assert.match(warnings.find(({ code }) => code === "overloaded").message, /it is overloaded, or net\.core\.rmem_max is too small/);
+    assert.match(server.log(), /This server lost packets between ingest and relay/);
+    await shot(page, "studio-overloaded");
   });
 });
