@@ -11,6 +11,7 @@ import { median } from "./figures.mjs";
 import { installProbe } from "./probe.mjs";
 import { programs, startPublisher, startServer } from "./processes.mjs";
 import { startPage, startProxy } from "./proxy.mjs";
+import { fallAsleep } from "./sleep.mjs";
 
 const SHOTS = join(dirname(fileURLToPath(import.meta.url)), "screenshots");
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
@@ -360,8 +361,8 @@ describe("the page", { timeout: 420_000 }, () => {
     await state(page, "live");
   });
 
-  test("a network without WebSockets, one that cuts them, one that forbids, one that lets no UDP through, and a click that the browser wants", async (t) => {
-    // Two browsers that take their time, while others are looked at. It takes fifteen seconds to give up on a way.
+  test("a network without WebSockets, one that cuts them, one that forbids, one that lets no UDP through, a click that the browser wants, and a sleep", async (t) => {
+    // Three browsers that take their time, while others are looked at. It takes fifteen seconds to give up on a way.
     const walled = await launch(undefined, ["--webrtc-ip-handling-policy=disable_non_proxied_udp"]);
     t.after(() => walled.close());
     const blocked = await open(t, "/c/harbour", { browser: walled });
@@ -370,6 +371,7 @@ describe("the page", { timeout: 420_000 }, () => {
     t.after(() => ruled.close());
     const silent = await open(t, "/embed/harbour?muted=0", { browser: ruled });
     const opened = Date.now();
+    const awake = await fallAsleep(t, server, (url, sleeper) => open(t, url, { browser: sleeper }));
 
     const proxy = await startProxy(server.url);
     t.after(proxy.stop);
@@ -443,6 +445,7 @@ describe("the page", { timeout: 420_000 }, () => {
     await says(without, "This browser cannot play the stream");
     await shot(without, "state-codec");
 
+    await awake();
     await blocked.getByText("The network lets no video through").waitFor({ timeout: 25_000 });
     await blocked.waitForTimeout(1_000);
     await says(blocked, /outgoing UDP to \d+\.\d+\.\d+\.\d+:\d+/);

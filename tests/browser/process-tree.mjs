@@ -44,19 +44,3 @@ export function threads(pid) {
     }
   });
 }
-
-/** A closed lid: none of a browser's processes runs until the returned function is called, and nobody tells them. */
-export function putToSleep(pid) {
-  const asleep = tree(pid);
-  const tell = (signal) => {
-    for (const one of asleep) {
-      try {
-        process.kill(one, signal);
-      } catch {
-        // It has ended meanwhile.
-      }
-    }
-  };
-  tell("SIGSTOP");
-  return () => tell("SIGCONT");
-}

@@ -6,7 +6,9 @@ import { connect } from "node:net";
 export async function startProxy(target) {
   const { hostname, port } = new URL(target);
   const refuse = { sockets: false, watching: false };
-  const tunnels = new Set();
+  /** The browser's sockets, and where each leads. */
+  const tunnels = new Map();
+  const dead = new Set();
   const server = createServer((incoming, answer) => {
     if (refuse.watching && incoming.url.startsWith("/whep")) return void answer.writeHead(403).end();
     const onward = request({ hostname, port, path: incoming.url, method: incoming.method, headers: incoming.headers }, (reply) => {
@@ -27,9 +29,11 @@ export async function startProxy(target) {
       onward.write(head);
       socket.pipe(onward).pipe(socket);
     });
-    tunnels.add(socket);
-    onward.on("error", () => socket.destroy());
-    onward.on("close", () => socket.destroy());
+    tunnels.set(socket, onward);
+    onward.on("error", () => onward.destroy());
+    onward.on("close", () => {
+      if (tunnels.has(socket)) socket.destroy();
+    });
     socket.on("close", () => {
       tunnels.delete(socket);
       onward.destroy();
@@ -40,9 +44,17 @@ export async function startProxy(target) {
     url: `http://127.0.0.1:${server.address().port}`,
     refuse,
     /** Cuts every WebSocket that runs through here. */
-    cut: () => tunnels.forEach((socket) => socket.destroy()),
+    cut: () => [...tunnels.keys()].forEach((socket) => socket.destroy()),
+    /** The server hears that every WebSocket is gone, the browser does not: so it is after a sleep, or on another network. */
+    forget: () => {
+      for (const [socket, onward] of tunnels) {
+        tunnels.delete(socket);
+        dead.add(socket.unpipe());
+        onward.unpipe().destroy();
+      }
+    },
     stop: () => {
-      tunnels.forEach((socket) => socket.destroy());
+      for (const socket of [...tunnels.keys(), ...dead]) socket.destroy();
       server.closeAllConnections();
       return new Promise((done) => server.close(done));
     },
