@@ -76,6 +76,16 @@ const SCENES = {
       await page.waitForTimeout(3500);
     },
   },
+  "watch-slow-device": {
+    path: "/c/summit",
+    streams: STREAMS,
+    socket: play,
+    then: async (page) => {
+      await page.evaluate(() => (window.slow = true));
+      await page.waitForTimeout(4500);
+    },
+  },
+  "watch-no-webrtc": { path: "/c/summit", streams: STREAMS, init: () => delete window.RTCPeerConnection },
   "watch-ended": {
     path: "/c/summit",
     streams: STREAMS.slice(1),
@@ -160,8 +170,8 @@ function fakeWebRtc() {
     }
     async addIceCandidate() {}
     async getStats() {
-      if (!window.frozen) this.decoded = frame;
-      return new Map([["v", { type: "inbound-rtp", kind: "video", framesDecoded: this.decoded }]]);
+      if (!window.frozen && !window.slow) this.decoded = frame;
+      return new Map([["v", { type: "inbound-rtp", kind: "video", framesDecoded: this.decoded, framesReceived: frame }]]);
     }
     close() {}
   };
@@ -194,6 +204,7 @@ async function shoot(name, scene, viewName, colorScheme) {
   page.on("pageerror", (error) => console.error(`${name}: ${error.message}`));
   let socket;
   await page.addInitScript(fakeWebRtc);
+  if (scene.init) await page.addInitScript(scene.init);
   await page.route("**/config.json", (route) => route.fulfill({ json: { iceServers: [] } }));
   await page.route("**/events", (route) =>
     scene.streams == null

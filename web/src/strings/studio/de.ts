@@ -194,8 +194,8 @@ export const de: StudioCatalogue = {
     delay: (halfMs, mostMs) => `die Hälfte unter ${zahl(Math.round(halfMs))} ms, 95 % unter ${zahl(Math.round(mostMs))} ms`,
     delayNote: (telling, all) =>
       `Die Verzögerung reicht von Ihnen bis auf die Bildschirme, wie es die Seiten von ${zahl(telling)} der ${zahl(all)} Zuschauer melden. Was Kamera und Encoder brauchen, ist nur enthalten, wo Ihr Programm seine Uhr nennt, wie es Browser tun.`,
-    mbit: (mbit) => `${zahl(mbit, 2)} Mbit/s`,
-    kbit: (kbit) => `${zahl(Math.round(kbit))} kbit/s`,
+    mbit: (mbit) => `${zahl(mbit, 2)}\u00a0Mbit/s`,
+    kbit: (kbit) => `${zahl(Math.round(kbit))}\u00a0kbit/s`,
     seconds: (seconds) => `${zahl(seconds, 1)} s`,
     ms: (ms) => `${zahl(Math.round(ms))} ms`,
     tenths: (ms) => `${ms.toLocaleString("de", { maximumFractionDigits: 1 })} ms`,

@@ -192,8 +192,8 @@ export const en = {
       `half within ${Math.round(halfMs).toLocaleString("en")} ms, 95 % within ${Math.round(mostMs).toLocaleString("en")} ms`,
     delayNote: (telling: number, all: number) =>
       `The delay runs from you to the viewers’ screens, as the pages of ${telling.toLocaleString("en")} of ${all.toLocaleString("en")} tell. What camera and encoder take is in it only where your program tells its clock, as browsers do.`,
-    mbit: (mbit: number) => `${mbit.toLocaleString("en", { maximumFractionDigits: 2 })} Mbit/s`,
-    kbit: (kbit: number) => `${Math.round(kbit).toLocaleString("en")} kbit/s`,
+    mbit: (mbit: number) => `${mbit.toLocaleString("en", { maximumFractionDigits: 2 })}\u00a0Mbit/s`,
+    kbit: (kbit: number) => `${Math.round(kbit).toLocaleString("en")}\u00a0kbit/s`,
     seconds: (seconds: number) => `${seconds.toLocaleString("en", { maximumFractionDigits: 1 })} s`,
     ms: (ms: number) => `${Math.round(ms).toLocaleString("en")} ms`,
     tenths: (ms: number) => `${ms.toLocaleString("en", { maximumFractionDigits: 1 })} ms`,
