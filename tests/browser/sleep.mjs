@@ -7,6 +7,8 @@ import { startProxy } from "./proxy.mjs";
 
 /** The page takes a timer that is late by more than 15 s for a sleep, and looks at it every 5 s. */
 const SLEEP_MS = 21_000;
+/** What is said of a connection that has not outlived the sleep. */
+const AWAKE = ["The connection broke off", "The picture was interrupted"];
 
 /** All of a browser's processes stand still until the returned function is called. */
 function stop(pid) {
@@ -66,6 +68,7 @@ export async function fallAsleep(t, server, open) {
     await page.waitForFunction(again, began, { timeout: 20_000 });
     await live();
     const said = await page.evaluate(() => window.said);
-    assert.ok(said.includes("The connection broke off"), said.join("; "));
+    // The browser may find its way through the network dead before the page has waited for a sign of life.
+    assert.ok(said.some((words) => AWAKE.includes(words)), said.join("; "));
   };
 }
