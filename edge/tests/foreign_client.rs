@@ -50,6 +50,7 @@ const VIDEO: VideoSource = VideoSource {
     format: VideoFormat::H264 { profile_level_id: [0x64, 0, 0x28] },
     ssrc: Ssrc(0x1111_0001),
     rtx_ssrc: Ssrc(0x1111_0002),
+    fec_ssrc: Ssrc(0x1111_0003),
 };
 const AUDIO: AudioSource = AudioSource { ssrc: Ssrc(0x2222_0001) };
 

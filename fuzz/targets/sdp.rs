@@ -30,6 +30,7 @@ fuzz_target!(|text: &str| {
             format: VideoFormat::H264 { profile_level_id: [0x64, 0, 0x1f] },
             ssrc: Ssrc(1),
             rtx_ssrc: Ssrc(2),
+            fec_ssrc: Ssrc(4),
         }),
         audio: Some(AudioSource { ssrc: Ssrc(3) }),
     };
@@ -54,6 +55,7 @@ fuzz_target!(|text: &str| {
             format: VideoFormat::Vp9 { profile: 0 },
             ssrc: Ssrc(1),
             rtx_ssrc: Ssrc(2),
+            fec_ssrc: Ssrc(4),
         }),
         ..local
     };

@@ -181,5 +181,6 @@ fn video(slot: u16) -> NegotiatedTrack {
         mid_ext: Some(4),
         ssrc: Ssrc(0x1000_0000 + u32::from(slot)),
         rtx_ssrc: Some(Ssrc(0x2000_0000 + u32::from(slot))),
+        fec: None,
     }
 }

@@ -281,7 +281,7 @@ impl Relay {
         let tracks = live.tracks();
         let codecs: Vec<Codec> = tracks.iter().map(|track| track.codec).collect();
         let has = |codec: Codec| codecs.contains(&codec);
-        let [video_ssrc, rtx_ssrc, audio_ssrc] = different_ssrcs(&mut rng);
+        let [video_ssrc, rtx_ssrc, fec_ssrc, audio_ssrc] = different_ssrcs(&mut rng);
         let known = live.parameters(Track::Video).and_then(|parameters| parameters.video_format());
         let format = known.or_else(|| codecs.iter().find_map(|codec| VideoFormat::usual(*codec)));
         Ours {
@@ -289,18 +289,19 @@ impl Relay {
             candidates,
             cname: format!("{:016x}", rng.random::<u64>()),
             msid: format!("{:016x}", rng.random::<u64>()),
-            video: format.map(|format| VideoSource { format, ssrc: video_ssrc, rtx_ssrc }),
+            video: format.map(|format| VideoSource { format, ssrc: video_ssrc, rtx_ssrc, fec_ssrc }),
             audio: has(Codec::Opus).then_some(AudioSource { ssrc: audio_ssrc }),
             codecs,
         }
     }
 }
 
-fn different_ssrcs(rng: &mut impl Rng) -> [Ssrc; 3] {
+fn different_ssrcs(rng: &mut impl Rng) -> [Ssrc; 4] {
     loop {
-        let [a, b, c]: [u32; 3] = rng.random();
-        if a != b && b != c && a != c && a != 0 && b != 0 && c != 0 {
-            return [Ssrc(a), Ssrc(b), Ssrc(c)];
+        let ssrcs: [u32; 4] = rng.random();
+        let differs = |at: usize| ssrcs[at] != 0 && !ssrcs[..at].contains(&ssrcs[at]);
+        if (0..ssrcs.len()).all(differs) {
+            return ssrcs.map(Ssrc);
         }
     }
 }

@@ -75,7 +75,7 @@ fn write_workers(page: &mut Page, workers: &[WorkerSnapshot]) {
         &|worker| u8::from(worker.gso).to_string(),
     );
     type Count = fn(&WorkerSnapshot) -> u64;
-    let counts: [(&str, &str, Count); 12] = [
+    let counts: [(&str, &str, Count); 13] = [
         ("heliograph_relay_egress_packets_total", "Datagrams given to the kernel.", |w| w.packets),
         (
             "heliograph_relay_egress_bytes_total",
@@ -94,6 +94,11 @@ fn write_workers(page: &mut Page, workers: &[WorkerSnapshot]) {
             |w| w.gso_fallbacks,
         ),
         ("heliograph_relay_resent_packets_total", "Packets sent again on request.", |w| w.resent),
+        (
+            "heliograph_relay_parity_packets_total",
+            "Parity packets sent to viewers that lose packets on a long way.",
+            |w| w.parity,
+        ),
         (
             "heliograph_relay_replays_total",
             "Times a viewer got the newest keyframe again on its request.",

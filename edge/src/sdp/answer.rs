@@ -71,7 +71,8 @@ fn write_accepted(
 ) {
     let number = track.payload_type.get();
     let rtx = track.rtx_payload_type.map(|rtx| format!(" {}", rtx.get())).unwrap_or_default();
-    lines.line(format_args!("m={} 9 {} {number}{rtx}", media_word(*kind), section.protocol));
+    let fec = track.fec.map(|fec| format!(" {}", fec.payload_type.get())).unwrap_or_default();
+    lines.line(format_args!("m={} 9 {} {number}{rtx}{fec}", media_word(*kind), section.protocol));
     lines.line(format_args!("c=IN IP4 0.0.0.0"));
     lines.transport(local.transport(), "passive");
     if let Some(mid) = &section.mid {
@@ -100,7 +101,10 @@ fn write_accepted(
     if let Some(rtx) = track.rtx_payload_type {
         lines.rtx(rtx, track.payload_type);
     }
-    lines.sources(local, media_word(*kind), track.ssrc, track.rtx_ssrc);
+    if let Some(fec) = track.fec {
+        lines.flexfec(fec.payload_type);
+    }
+    lines.sources(local, media_word(*kind), track.ssrc, track.rtx_ssrc, track.fec.map(|fec| fec.ssrc));
 }
 
 /// RFC 8829 section 5.3.1: the same m-line on port 0. One format stands for all; Chrome wants its rtpmap.

@@ -93,6 +93,11 @@ impl Format {
         self.is("opus", 48_000) && self.channels == 2
     }
 
+    /// Parity packets as libwebrtc takes them.
+    pub(super) fn is_flexfec(&self) -> bool {
+        self.is("flexfec-03", 90_000)
+    }
+
     /// Which payload type these retransmissions belong to (RFC 4588 section 8.1).
     pub(super) fn retransmits(&self) -> Option<PayloadType> {
         if !self.is("rtx", 90_000) {

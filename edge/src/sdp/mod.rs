@@ -80,6 +80,8 @@ pub struct VideoSource {
     pub ssrc: Ssrc,
     /// Source of the retransmissions (RFC 4588).
     pub rtx_ssrc: Ssrc,
+    /// Source of the parity packets (draft-ietf-payload-flexible-fec-scheme-03).
+    pub fec_ssrc: Ssrc,
 }
 
 /// The audio we send.
@@ -133,6 +135,17 @@ pub struct NegotiatedTrack {
     pub ssrc: Ssrc,
     /// Source of the retransmissions; present exactly when `rtx_payload_type` is.
     pub rtx_ssrc: Option<Ssrc>,
+    /// Under which the viewer takes parity packets; of video only.
+    pub fec: Option<NegotiatedFec>,
+}
+
+/// Forward error correction as the viewer takes it (FlexFEC-03: draft-ietf-payload-flexible-fec-scheme-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NegotiatedFec {
+    /// The payload type of parity packets.
+    pub payload_type: PayloadType,
+    /// Their source, as we announced it.
+    pub ssrc: Ssrc,
 }
 
 /// Why an SDP was refused. The text is fit for the peer.

@@ -7,7 +7,7 @@ use super::remote::{Remote, Section};
 use super::write::{
     CAPTURE_TIME_EXTENSION, Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION, parameters,
 };
-use super::{LocalDescription, Negotiated, NegotiatedTrack, SdpError, VideoSource, h264};
+use super::{LocalDescription, Negotiated, NegotiatedFec, NegotiatedTrack, SdpError, VideoSource, h264};
 
 const VIDEO_MID: &str = "0";
 const AUDIO_MID: &str = "1";
@@ -16,6 +16,7 @@ const AUDIO_MID: &str = "1";
 const BASELINE_PT: u8 = 102;
 const STREAM_PT: u8 = 104;
 const OPUS_PT: u8 = 111;
+const FLEXFEC_PT: u8 = 118;
 const MID_ID: u8 = 1;
 const PLAYOUT_DELAY_ID: u8 = 2;
 const TRANSPORT_CC_ID: u8 = 3;
@@ -30,7 +31,9 @@ pub fn offer(local: &LocalDescription<'_>) -> String {
         let formats = video_formats(video);
         let numbers: Vec<String> = formats
             .iter()
-            .flat_map(|(pt, _)| [pt.get().to_string(), rtx_of(*pt).get().to_string()])
+            .flat_map(|(pt, _)| [*pt, rtx_of(*pt)])
+            .chain([payload_type(FLEXFEC_PT)])
+            .map(|number| number.get().to_string())
             .collect();
         begin(&mut lines, local, MediaKind::Video, &numbers.join(" "));
         for (payload_type, format) in &formats {
@@ -39,12 +42,13 @@ pub fn offer(local: &LocalDescription<'_>) -> String {
             lines.video(*payload_type, *format, feedback);
             lines.rtx(rtx_of(*payload_type), *payload_type);
         }
-        lines.sources(local, "video", video.ssrc, Some(video.rtx_ssrc));
+        lines.flexfec(payload_type(FLEXFEC_PT));
+        lines.sources(local, "video", video.ssrc, Some(video.rtx_ssrc), Some(video.fec_ssrc));
     }
     if let Some(audio) = &local.audio {
         begin(&mut lines, local, MediaKind::Audio, &OPUS_PT.to_string());
         lines.opus(payload_type(OPUS_PT));
-        lines.sources(local, "audio", audio.ssrc, None);
+        lines.sources(local, "audio", audio.ssrc, None, None);
     }
     lines.finish()
 }
@@ -136,6 +140,8 @@ pub(super) fn choose(section: &Section, local: &LocalDescription<'_>) -> Option<
             let tells = format.feedback.transport_cc && rtx.is_some();
             track.transport_cc_ext = section.extension(TRANSPORT_CC_EXTENSION).filter(|_| tells);
             track.capture_time_ext = track.capture_time_ext.filter(|_| rtx.is_some());
+            let fec = section.formats.iter().find(|format| format.is_flexfec());
+            track.fec = fec.map(|fec| NegotiatedFec { payload_type: fec.payload_type, ssrc: video.fec_ssrc });
             Some(track)
         }
         MediaKind::Audio => {
@@ -159,6 +165,7 @@ fn track(section: &Section, format: &Format, ssrc: Ssrc) -> NegotiatedTrack {
         mid_ext: section.extension(MID_EXTENSION),
         ssrc,
         rtx_ssrc: None,
+        fec: None,
     }
 }
 

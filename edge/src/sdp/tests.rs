@@ -33,6 +33,7 @@ fn local<T>(profile: Option<[u8; 3]>, audio: bool, with: impl FnOnce(&LocalDescr
             format: VideoFormat::H264 { profile_level_id },
             ssrc: Ssrc(1001),
             rtx_ssrc: Ssrc(1002),
+            fec_ssrc: Ssrc(1003),
         }),
         audio: audio.then_some(AudioSource { ssrc: Ssrc(2001) }),
     })
@@ -94,7 +95,7 @@ fn our_offer_word_for_word() {
          a=msid-semantic:WMS *\n\
          a=ice-lite\n\
          a=ice-options:trickle\n\
-         m=video 9 UDP/TLS/RTP/SAVPF 102 103 104 105\n\
+         m=video 9 UDP/TLS/RTP/SAVPF 102 103 104 105 118\n\
          c=IN IP4 0.0.0.0\n\
          {transport}\
          a=mid:0\n\
@@ -121,10 +122,14 @@ fn our_offer_word_for_word() {
          a=fmtp:104 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640028\n\
          a=rtpmap:105 rtx/90000\n\
          a=fmtp:105 apt=104\n\
+         a=rtpmap:118 flexfec-03/90000\n\
+         a=fmtp:118 repair-window=10000000\n\
          a=msid:live video\n\
          a=ssrc-group:FID 1001 1002\n\
+         a=ssrc-group:FEC-FR 1001 1003\n\
          a=ssrc:1001 cname:helio\n\
          a=ssrc:1002 cname:helio\n\
+         a=ssrc:1003 cname:helio\n\
          m=audio 9 UDP/TLS/RTP/SAVPF 111\n\
          c=IN IP4 0.0.0.0\n\
          {transport}\
@@ -147,7 +152,7 @@ fn our_offer_word_for_word() {
 #[test]
 fn offers_of_one_medium_keep_their_mids() {
     let video = offer_of(Some(BASELINE), false);
-    assert!(video.contains("a=group:BUNDLE 0\r\n") && video.contains("SAVPF 102 103\r\n"), "{video}");
+    assert!(video.contains("a=group:BUNDLE 0\r\n") && video.contains("SAVPF 102 103 118\r\n"), "{video}");
     assert!(!video.contains("m=audio"));
     let audio = offer_of(None, true);
     assert!(audio.contains("a=group:BUNDLE 1\r\n") && audio.contains("a=mid:1\r\n"), "{audio}");
@@ -172,6 +177,7 @@ fn chrome_answers() {
             transport_cc_ext: None,
             ssrc: Ssrc(1001),
             rtx_ssrc: Some(Ssrc(1002)),
+            fec: None,
         };
         assert_eq!(negotiated.video, Some(expected));
         let expected = NegotiatedTrack {
@@ -186,6 +192,7 @@ fn chrome_answers() {
             transport_cc_ext: None,
             ssrc: Ssrc(2001),
             rtx_ssrc: None,
+            fec: None,
         };
         assert_eq!(negotiated.audio, Some(expected));
     }
@@ -228,6 +235,33 @@ fn capture_times_are_told_to_who_asks_and_gets_packets_again_as_others() {
     for media in ["video", "audio"] {
         let expected = "a=extmap:12 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
         assert!(section(&answer, media).contains(&expected), "{media}: {answer}");
+    }
+}
+
+/// As Chromium 156 writes it.
+#[test]
+fn parity_packets_are_for_who_takes_them() {
+    let takes = |text: &str, first: u8, number: u8| {
+        let lines = format!("a=rtpmap:{number} flexfec-03/90000\na=fmtp:{number} repair-window=10000000\n");
+        let (before, video) = text.split_once("m=video").unwrap();
+        let video = video.replacen(&format!("SAVPF {first}"), &format!("SAVPF {first} {number}"), 1);
+        format!("{before}m=video{}", video.replacen("a=rtpmap:", &format!("{lines}a=rtpmap:"), 1))
+    };
+    let fec = |number| Some(NegotiatedFec { payload_type: pt(number), ssrc: Ssrc(1003) });
+    let answered = read_answer(&takes(CHROME_ANSWER, 102, 118), Some(HIGH), true).unwrap();
+    assert_eq!(answered.video.unwrap().fec, fec(118));
+    assert_eq!(answered.audio.unwrap().fec, None);
+
+    let (answer, negotiated) = answer_to(CHROME_OFFER, MAIN).unwrap();
+    assert_eq!(negotiated.video.unwrap().fec, None);
+    assert!(!answer.contains("FEC"));
+    let offered = takes(CHROME_OFFER, 96, 49);
+    let (answer, negotiated) = answer_to(&offered, MAIN).unwrap();
+    assert_eq!(negotiated.video.unwrap().fec, fec(49));
+    let video = section(&answer, "video");
+    assert_eq!(video[0], "m=video 9 UDP/TLS/RTP/SAVPF 117 118 49");
+    for line in ["a=rtpmap:49 flexfec-03/90000", "a=ssrc-group:FEC-FR 1001 1003", "a=ssrc:1003 cname:helio"] {
+        assert!(video.contains(&line), "{line}");
     }
 }
 
@@ -616,7 +650,7 @@ fn other_codecs_are_offered_and_answered_by_name_and_profile() {
     ] {
         let offer = local_in(format, offer);
         let video = section(&offer, "video");
-        assert_eq!(video[0], "m=video 9 UDP/TLS/RTP/SAVPF 102 103");
+        assert_eq!(video[0], "m=video 9 UDP/TLS/RTP/SAVPF 102 103 118");
         assert!(video.contains(&format!("a=rtpmap:102 {rtpmap}/90000").as_str()), "{video:#?}");
         let described = video.iter().find_map(|line| line.strip_prefix("a=fmtp:102 "));
         assert_eq!(described, fmtp);

@@ -125,6 +125,13 @@ impl Lines {
         self.line(format_args!("a=fmtp:{} apt={}", number.get(), of.get()));
     }
 
+    /// Parity packets that mend what was lost up to 10 s ago: what libwebrtc offers itself.
+    pub(super) fn flexfec(&mut self, number: PayloadType) {
+        let number = number.get();
+        self.line(format_args!("a=rtpmap:{number} flexfec-03/90000"));
+        self.line(format_args!("a=fmtp:{number} repair-window=10000000"));
+    }
+
     pub(super) fn opus(&mut self, number: PayloadType) {
         let number = number.get();
         self.line(format_args!("a=rtpmap:{number} opus/48000/2"));
@@ -145,12 +152,16 @@ impl Lines {
         track: &str,
         ssrc: Ssrc,
         rtx_ssrc: Option<Ssrc>,
+        fec_ssrc: Option<Ssrc>,
     ) {
         self.line(format_args!("a=msid:{} {track}", local.msid));
         if let Some(rtx_ssrc) = rtx_ssrc {
             self.line(format_args!("a=ssrc-group:FID {} {}", ssrc.0, rtx_ssrc.0));
         }
-        for source in [Some(ssrc), rtx_ssrc].into_iter().flatten() {
+        if let Some(fec_ssrc) = fec_ssrc {
+            self.line(format_args!("a=ssrc-group:FEC-FR {} {}", ssrc.0, fec_ssrc.0));
+        }
+        for source in [Some(ssrc), rtx_ssrc, fec_ssrc].into_iter().flatten() {
             self.line(format_args!("a=ssrc:{} cname:{}", source.0, local.cname));
         }
     }

@@ -77,6 +77,11 @@ impl CaptureTimes {
         self.told = Some((out, captured));
     }
 
+    /// The packet that told last has this timestamp.
+    pub(crate) fn has_told_at(&self, out: u64) -> bool {
+        self.told.is_some_and(|(before, _)| before == out)
+    }
+
     /// The element: when it was captured, and that this is by the clock of the sender reports.
     pub(crate) fn element(&self, captured: NtpTime) -> CaptureElement {
         let mut element = [0; 20];

@@ -4,6 +4,8 @@
 pub(crate) mod capture_time;
 pub(crate) mod cursor;
 mod extensions;
+mod fec;
+mod fec_choice;
 pub(crate) mod keyframe;
 pub(crate) mod last_flight;
 pub(crate) mod layer_choice;

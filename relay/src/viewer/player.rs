@@ -151,7 +151,7 @@ impl Player {
             video: media.video.map(|track| {
                 let layers = Layers::new(media.video_codec, media.layer);
                 let rtx_seq = first_seq();
-                Video::new(&track, [first_seq(), rtx_seq], playout, layers)
+                Video::new(&track, [first_seq(), rtx_seq, first_seq()], playout, layers)
             }),
             audio: media.audio.map(|track| TrackSender::new(&track, first_seq(), playout, true)),
             cname: media.cname,
@@ -374,6 +374,12 @@ impl Player {
                         if let Phase::Replaying(pacer) = &mut video.phase {
                             pacer.on_loss(now);
                         }
+                        if let Some((fec, choice)) = video.fec.as_deref_mut() {
+                            choice.on_request(now, &lost);
+                            if choice.percent().is_none() {
+                                fec.set(None, video.sender.cursor().next_out());
+                            }
+                        }
                         for wire in lost {
                             let Some((seq, out)) = video.sender.cursor().sent(wire) else {
                                 lane.counters.resend_gone += 1;
@@ -423,7 +429,7 @@ impl Player {
     fn answer_reference_time(&mut self, now: Instant, receiver: Ssrc, ntp: NtpTime, lane: &mut Lane<'_>) {
         let answered_lately = |at| now.saturating_duration_since(at) < MEASURE_EVERY;
         let Some(video) = self.video.as_ref().filter(|video| video.resends.has_lost()) else { return };
-        if self.reference_answered.is_some_and(answered_lately) {
+        if self.reference_answered.is_some_and(answered_lately) || video.spares_round_trips(now) {
             return;
         }
         self.reference_answered = Some(now);
@@ -446,6 +452,7 @@ impl Player {
             ours = true;
             video.sender.on_heard_of();
             video.resends.set_fraction_lost(report.fraction_lost);
+            video.choose_fec(now, report.round_trip(ntp));
             if let Phase::Replaying(pacer) = &mut video.phase
                 && report.fraction_lost > REPLAY_LOSS
             {

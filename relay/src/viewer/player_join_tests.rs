@@ -140,7 +140,7 @@ fn packets_are_numbered_while_a_viewer_that_tells_of_them_joins() {
     track.transport_cc_ext = Some(5);
     let layers = Layers::new(Codec::Vp8, None);
     let playout = PlayoutDelay::new(Duration::ZERO, Duration::from_millis(500));
-    world.player.video = Some(Video::new(&track, [700, 800], playout, layers));
+    world.player.video = Some(Video::new(&track, [700, 800, 900], playout, layers));
     // 520 kB of past.
     world.past(49, 50, 10);
     world.start();

@@ -79,6 +79,7 @@ fn track(ssrc: Ssrc, payload_type: u8, rtx: bool) -> NegotiatedTrack {
         transport_cc_ext: None,
         ssrc,
         rtx_ssrc: rtx.then_some(RTX),
+        fec: None,
     }
 }
 
@@ -88,9 +89,13 @@ impl World {
     }
 
     fn seeded(rtx: bool, seed: u64) -> Self {
+        Self::of(track(VIDEO, VIDEO_PT, rtx), seed)
+    }
+
+    fn of(video: NegotiatedTrack, seed: u64) -> Self {
         let keys = SrtpKeys { local: key(1), remote: key(2) };
         let media = PlayerMedia {
-            video: Some(track(VIDEO, VIDEO_PT, rtx)),
+            video: Some(video),
             audio: Some(track(AUDIO, 111, false)),
             cname: "cname".into(),
             playout: PlayoutDelay::new(Duration::ZERO, Duration::from_millis(500)),
@@ -886,6 +891,9 @@ fn another_playout_delay_begins_with_a_frame_and_what_was_sent_stays_what_it_was
 
 #[path = "player_layer_tests.rs"]
 mod layers;
+
+#[path = "player_fec_tests.rs"]
+mod fec;
 
 #[path = "player_join_tests.rs"]
 mod joining;

@@ -117,7 +117,7 @@ impl Resends {
     }
 
     /// The present loss in 1/256, reported or guessed from what is asked for.
-    fn loss(&self) -> u32 {
+    pub(super) fn loss(&self) -> u32 {
         u32::from(self.reported).max(self.asked * 256 / self.sent.max(FEW))
     }
 

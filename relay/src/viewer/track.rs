@@ -24,7 +24,7 @@ const MAX_EXTENSION: usize = 20;
 /// a picture's last packet would be longer, the next picture tells.
 const MAX_WITH_CAPTURE_TIME: usize = 1_360;
 /// Longest datagram. Anything that came in over an Ethernet-sized hop fits.
-const MAX_DATAGRAM: usize = 2000;
+pub(super) const MAX_DATAGRAM: usize = 2000;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Extension {
 }
 
 /// A complete header on the stack.
-struct Header {
+pub(super) struct Header {
     bytes: [u8; MAX_HEADER],
     len: usize,
 }
@@ -125,6 +125,17 @@ impl Header {
 struct Extras {
     number: Option<Number>,
     captured: Option<CaptureElement>,
+}
+
+/// The header of a packet that carries no picture: without marker and extensions.
+pub(super) fn plain_header(payload_type: PayloadType, ssrc: Ssrc, out: OutSeq, timestamp: u64) -> Header {
+    let mut bytes = [0; MAX_HEADER];
+    bytes[0] = 0x80;
+    bytes[1] = payload_type.get();
+    bytes[2..4].copy_from_slice(&out.wire().0.to_be_bytes());
+    bytes[4..8].copy_from_slice(&(timestamp as u32).to_be_bytes());
+    bytes[8..12].copy_from_slice(&ssrc.0.to_be_bytes());
+    Header { bytes, len: 12 }
 }
 
 /// Sends one track to one viewer.
@@ -211,6 +222,12 @@ impl TrackSender {
     /// The last packet that was sent ended its picture.
     pub(crate) const fn is_between_pictures(&self) -> bool {
         self.last_marker
+    }
+
+    /// The last packet that was sent told when it was captured. (Or another one of that picture did.)
+    pub(super) fn last_has_told(&self) -> bool {
+        let times = self.capture_times.as_ref().filter(|_| self.last_marker);
+        times.is_some_and(|times| times.has_told_at(self.last_timestamp))
     }
 
     /// A report names the SSRC: the viewer knows whose it is.
@@ -338,6 +355,21 @@ impl TrackSender {
         seal(&header, out, [&prefix[..length], rest], sealer, lane)
     }
 
+    /// Hands a packet that went out as `out` over as it was sealed then: its header, and what followed. Not for those with
+    /// a number for the line or a capture time.
+    pub(super) fn plain(&self, packet: &Packet, out: OutSeq, take: impl FnOnce(&[u8], [&[u8]; 2])) {
+        let Some(extension) = self.extensions.of(out) else { return };
+        let passage = self.cursor.passage_of(out);
+        let timestamp = passage.timestamp(packet.timestamp);
+        let header = Header::new(self.payload_type, self.ssrc, out, packet, timestamp, extension);
+        let mut prefix = [0; MAX_PREFIX];
+        if passage.pictures.is_none() {
+            return take(header.bytes(), [&[], &packet.payload]);
+        }
+        let (length, rest) = passage.pictures.apply(&packet.payload, &mut prefix);
+        take(header.bytes(), [&prefix[..length], rest]);
+    }
+
     /// The header alone, for the benchmark of it.
     pub(crate) fn header_for_bench(&self, packet: &Packet) -> usize {
         let (out, extension) = (OutSeq(packet.seq.0), self.extensions.plain());
@@ -414,7 +446,13 @@ pub(super) fn picture_shift(codec: Codec, passage: &Passage, last: &Packet, firs
     }
 }
 
-fn seal(header: &Header, out: OutSeq, parts: [&[u8]; 2], sealer: &RtpSealer, lane: &mut Lane<'_>) -> Put {
+pub(super) fn seal(
+    header: &Header,
+    out: OutSeq,
+    parts: [&[u8]; 2],
+    sealer: &RtpSealer,
+    lane: &mut Lane<'_>,
+) -> Put {
     let len = header.len + parts[0].len() + parts[1].len() + sealer.overhead();
     if len > MAX_DATAGRAM {
         lane.counters.dropped_oversize += 1;

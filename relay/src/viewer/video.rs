@@ -7,6 +7,8 @@ use heliograph_media::{Bitrate, ClockRate, SeqNo, rtcp::TransportFeedback};
 
 use super::{
     cursor::{OutSeq, Passage},
+    fec::Fec,
+    fec_choice::FecChoice,
     keyframe::Requests,
     layers::Layers,
     line::Line,
@@ -75,13 +77,15 @@ pub(super) struct Video {
     transport_cc_ext: Option<u8>,
     /// What it tells, while that is of use.
     line: Option<Box<Line>>,
+    /// Where the viewer takes parity packets.
+    pub(super) fec: Option<Box<(Fec, FecChoice)>>,
 }
 
 impl Video {
-    /// `first_seq` and `first_rtx_seq` are random below 2^15.
+    /// All first numbers are random below 2^15.
     pub(super) fn new(
         track: &NegotiatedTrack,
-        [first_seq, first_rtx_seq]: [u16; 2],
+        [first_seq, first_rtx_seq, first_fec_seq]: [u16; 3],
         playout: PlayoutDelay,
         layers: Layers,
     ) -> Self {
@@ -99,6 +103,7 @@ impl Video {
             slowed_to: None,
             transport_cc_ext: track.transport_cc_ext,
             line: None,
+            fec: Fec::new(track, first_fec_seq).map(|fec| Box::new((fec, FecChoice::default()))),
         }
     }
 
@@ -305,6 +310,9 @@ impl Video {
             self.sender.go(self.sender.cursor().next(), Passage { squeeze, ..passage });
         }
         self.keep_line(now, stream);
+        if let Some((fec, _)) = self.fec.as_deref_mut() {
+            fec.skip(self.sender.cursor().next_out());
+        }
         self.phase = Phase::Live;
         self.settled.get_or_insert(now);
         self.requests.on_served(now);
@@ -348,12 +356,31 @@ impl Video {
                 (_, None) => {}
             }
             sent += 1;
+            if let Some((fec, _)) = self.fec.as_deref_mut().filter(|(fec, _)| fec.is_on()) {
+                fec.on_sent(packet.marker, &self.sender, stream, sealer, lane);
+            }
             if packet.keyframe_start {
                 self.requests.on_served(now);
             }
         }
         self.resends.earn(sent as u32);
         turn
+    }
+
+    /// The viewer reports: whether it gets parity packets from now on.
+    pub(super) fn choose_fec(&mut self, now: Instant, round_trip: Option<Duration>) {
+        let Some((fec, choice)) = self.fec.as_deref_mut() else { return };
+        choice.on_report(now, self.resends.loss(), round_trip);
+        // With layers, a viewer that loses something is moved to a smaller one.
+        let may = matches!(self.phase, Phase::Live) && self.line.is_none();
+        fec.set(choice.percent().filter(|_| may), self.sender.cursor().next_out());
+    }
+
+    /// Whether the viewer need not know the round trip, for which it would hold pictures back.
+    pub(super) fn spares_round_trips(&self, now: Instant) -> bool {
+        // With layers there are no parity packets, and only they tell of their line in live.
+        let has_layers = self.line.is_some() && matches!(self.phase, Phase::Live);
+        !has_layers && self.fec.as_deref().is_some_and(|(_, choice)| choice.spares_round_trips(now))
     }
 
     /// Sends one packet again: as RTX, or the same packet to a viewer that cannot take RTX.

@@ -55,6 +55,8 @@ counters! {
     calls,
     /// Packets sent again on request, first copies and second ones.
     resent,
+    /// Parity packets sent (forward error correction).
+    parity,
     /// Requests for packets not answered because of the viewer's budget.
     resend_over_budget,
     /// Requests for packets sent less than a round trip ago.
