@@ -29,6 +29,8 @@ interface TrackStats {
 export interface VideoStats extends TrackStats {
   /** When it was so, by a clock of the browser's own: it may answer late where it has too much to do. */
   readonly takenMs: number | null;
+  /** Packets from which others can be mended that got lost (forward error correction). */
+  readonly parityPackets: number;
   /** Whole pictures, decoded or not. */
   readonly framesReceived: number;
   readonly freezeMs: number;
@@ -78,6 +80,7 @@ function readVideo(entry: Entry, entries: ReadonlyMap<string, Entry>): VideoStat
   return {
     ...readTrack(entry, entries),
     takenMs: number(entry, "timestamp"),
+    parityPackets: count(entry, "fecPacketsReceived"),
     framesReceived: count(entry, "framesReceived"),
     freezeMs: count(entry, "totalFreezesDuration") * 1000,
     decodeSumMs: count(entry, "totalDecodeTime") * 1000,

@@ -3,15 +3,17 @@ import type { PlaybackStats, VideoStats } from "./playbackStats";
 import { RecoveryWatch } from "./recoveryWatch";
 
 /** A look a second at a way of so long; each takes how many packets came at the second try since the last one. */
-function looks(recovered: readonly number[], roundTripMs: number | readonly (number | null)[]) {
+function looks(recovered: readonly number[], roundTripMs: number | readonly (number | null)[], parity: readonly number[] = []) {
   const watch = new RecoveryWatch();
   let packetsRecovered = 7;
+  let parityPackets = 0;
   return recovered.map((more, second) => {
     packetsRecovered += more;
+    parityPackets += parity[second] ?? 0;
     const trip = typeof roundTripMs === "number" ? roundTripMs : (roundTripMs[second] ?? null);
     const stats = {
       atMs: second * 1000,
-      video: { packetsRecovered } as VideoStats,
+      video: { packetsRecovered, parityPackets } as VideoStats,
       audio: null,
       path: { roundTripMs: trip } as PlaybackStats["path"],
       seen: null,
@@ -33,6 +35,11 @@ describe("RecoveryWatch", () => {
     ["a queue that is long at first", [0, 9, 9, 9, 9, 0, 0], [300, 250, 200, 150, 60, 50, 50]],
   ])("leaves it at that: %s", (_name, recovered, roundTripMs) => {
     expect(looks(recovered, roundTripMs).every((holdMs) => holdMs === null)).toBe(true);
+  });
+
+  it("does not wait for what parity packets mend, and does again without them", () => {
+    const parity = [0, 80, 80, 80, 80, 80, 0, 0];
+    expect(looks(parity.map(() => 5), 200, parity)).toEqual([null, null, null, null, null, null, 260, 260]);
   });
 
   it("does not follow every answer that comes late", () => {

@@ -19,7 +19,7 @@ const STEP_MS = 20;
 
 /** Notices that packets get lost on a long way, where asking for them again takes longer than pictures are held back. */
 export class RecoveryWatch {
-  #looks: { readonly recovered: number; readonly roundTripMs: number }[] = [];
+  #looks: { readonly recovered: number; readonly parity: number; readonly roundTripMs: number }[] = [];
   #lostAtMs: number | null = null;
   #holdMs: number | null = null;
 
@@ -27,13 +27,15 @@ export class RecoveryWatch {
   look({ atMs, video, path }: PlaybackStats): number | null {
     const roundTripMs = path?.roundTripMs ?? null;
     if (!video || roundTripMs === null) return this.#holdMs;
-    this.#looks = [...this.#looks, { recovered: video.packetsRecovered, roundTripMs }].slice(-LOOKS);
+    this.#looks = [...this.#looks, { recovered: video.packetsRecovered, parity: video.parityPackets, roundTripMs }].slice(-LOOKS);
     if (this.#looks.length < FIRST_LOOKS) return this.#holdMs;
     const recovered = video.packetsRecovered - (this.#looks[0]?.recovered ?? 0);
     if (recovered >= SEVERAL) this.#lostAtMs = atMs;
     // A single slow answer says more about a busy machine than about the way.
     const wayMs = Math.min(...this.#looks.map((one) => one.roundTripMs));
-    if (this.#lostAtMs === null || atMs - this.#lostAtMs > FORGET_MS || wayMs < LONG_WAY_MS) this.#holdMs = null;
+    // Nobody has to wait for what is mended without asking.
+    const mended = video.parityPackets > (this.#looks.at(-2)?.parity ?? 0);
+    if (mended || this.#lostAtMs === null || atMs - this.#lostAtMs > FORGET_MS || wayMs < LONG_WAY_MS) this.#holdMs = null;
     else {
       const wantedMs = Math.ceil((wayMs + NOTICE_MS) / STEP_MS) * STEP_MS;
       if (this.#holdMs === null || Math.abs(wantedMs - this.#holdMs) > STEP_MS) this.#holdMs = wantedMs;
