@@ -3,8 +3,7 @@ import { FlowWatch } from "./flowWatch";
 import { type PlaybackStats, readPlayback } from "./playbackStats";
 
 const REPORT = new Map<string, unknown>([
-  ["V", { type: "inbound-rtp", kind: "video", timestamp: 4, codecId: "C", estimatedPlayoutTimestamp: 3908988800000, framesReceived: 61, totalFreezesDuration: 1.5, totalDecodeTime: 0.12, framesDecoded: 60, framesDropped: 1, freezeCount: 2, frameWidth: 1280, frameHeight: 720, framesPerSecond: 30, bytesReceived: 9000, packetsReceived: 80, packetsLost: -1, retransmittedPacketsReceived: 4, jitterBufferDelay: 3, jitterBufferEmittedCount: 60 }],
-  ["V", { type: "inbound-rtp", kind: "video", codecId: "C", estimatedPlayoutTimestamp: 3908988800000, framesReceived: 61, totalFreezesDuration: 1.5, totalDecodeTime: 0.12, framesDecoded: 60, framesDropped: 1, freezeCount: 2, frameWidth: 1280, frameHeight: 720, framesPerSecond: 30, bytesReceived: 9000, packetsReceived: 80, packetsLost: -1, retransmittedPacketsReceived: 4, fecPacketsReceived: 9, jitterBufferDelay: 3, jitterBufferEmittedCount: 60 }],
+  ["V", { type: "inbound-rtp", kind: "video", timestamp: 4, codecId: "C", estimatedPlayoutTimestamp: 3908988800000, framesReceived: 61, totalFreezesDuration: 1.5, totalDecodeTime: 0.12, framesDecoded: 60, framesDropped: 1, freezeCount: 2, frameWidth: 1280, frameHeight: 720, framesPerSecond: 30, bytesReceived: 9000, packetsReceived: 80, packetsLost: -1, retransmittedPacketsReceived: 4, fecPacketsReceived: 9, jitterBufferDelay: 3, jitterBufferEmittedCount: 60 }],
   ["A", { type: "inbound-rtp", kind: "audio", packetsReceived: 100, concealedSamples: 960, silentConcealedSamples: 480 }],
   ["C", { type: "codec", mimeType: "video/H264" }],
   ["T", { type: "transport", selectedCandidatePairId: "P", srtpCipher: "AEAD_AES_128_GCM" }],
