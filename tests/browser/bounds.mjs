@@ -12,8 +12,8 @@ export const bounds = {
   glassToGlassMs: { goal: 100, nonsense: 1000 },
   /** The same for publishers whose sound and pictures wait for each other in ffmpeg; SRT: its latency of 120 ms, and 150. */
   containerGlassToGlassMs: { rtmp: { goal: 250 }, srt: { goal: 270 } },
-  /** The same for programs that nobody here has written, GStreamer and aiortc. */
-  foreignGlassToGlassMs: { whip: { goal: 100 }, rtmp: { goal: 250 }, srt: { goal: 270 }, nonsense: 2000 },
+  /** The same for programs that nobody here has written: GStreamer, aiortc and ffmpeg. */
+  foreignGlassToGlassMs: { whip: { goal: 100 }, rtmp: { goal: 250 }, rtmps: { goal: 250 }, srt: { goal: 270 }, rtp: { goal: 100 }, nonsense: 2000 },
   /** How far the page's figure for the delay may be from the true one, once the way to the server is slow. */
   delayFigureMs: { goal: 60, nonsense: 200 },
   /** The same as at first, right after a publisher came back; 95 of 100 pictures. */

@@ -1,7 +1,7 @@
 // The server and the publisher as child processes; each is ended by its own id.
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -80,7 +80,7 @@ function clean(environment) {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(HELIOGRAPH_|LS_|AUTH_WS_URL)/.test(name)));
 }
 
-/** A server with the given channels. `flags`: settings beyond those that keep servers apart. */
+/** A server with the given channels. `flags`: settings beyond those that keep servers apart, or what makes them of a free port. */
 export async function startServer(path, channels, place = here, flags = []) {
   const folder = mkdtempSync(join(tmpdir(), "heliograph-browser-"));
   const keys = join(folder, "keys.toml");
@@ -93,7 +93,8 @@ export async function startServer(path, channels, place = here, flags = []) {
   const args = ["serve", "--addr", place.listen ?? place.host, "--data", join(folder, "data"), "--keys", keys];
   args.push("--ws-port", `${base}`, "--control", `127.0.0.1:${base + 1}`, "--ftl-port", `${base + 2}`);
   args.push("--rtmp-port", `${base + 3}`, "--whip-port", `${base + 4}`, "--srt-port", `${base + 5}`, "--media-ports", range(base + 10, 10));
-  args.push("--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10), ...flags);
+  args.push("--rtp-ports", range(base + 30, 10), "--ports", range(base + 50, 10));
+  args.push(...(typeof flags === "function" ? flags(base + 6) : flags));
   const url = `http://${place.host}:${base}`;
   const readLog = () => readFileSync(log, "utf8");
   const run = async () => {
@@ -122,8 +123,12 @@ export async function startServer(path, channels, place = here, flags = []) {
       await meanwhile();
       server = await run();
     },
+    /** A process for publishers alone, with RTMP over TLS. */
+    startIngest: () => startIngest(path, { folder, keys, base, out, place }),
     ftlPort: base + 2,
     rtmpPort: base + 3,
+    sparePort: base + 6,
+    rtmpsPort: base + 20,
     srtPort: base + 5,
     key: (name) => entries.filter((entry) => entry.name === name).map(({ id, secret }) => `${id}-${secret}`)[0],
     log: readLog,
@@ -136,12 +141,36 @@ export async function startServer(path, channels, place = here, flags = []) {
   };
 }
 
+async function startIngest(path, { folder, keys, base, out, place }) {
+  const [certificate, key] = ["cert.pem", "key.pem"].map((name) => join(folder, name));
+  const words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost -keyout";
+  execFileSync("openssl", [...words.split(" "), key, "-out", certificate], { stdio: "ignore" });
+  const args = ["ingest", "--data", join(folder, "data"), "--keys", keys, "--relay-url", `http://127.0.0.1:${base + 1}`];
+  args.push("--ssl-cert", certificate, "--ssl-key", key, "--rtmps-port", `${base + 20}`, "--control", `127.0.0.1:${base + 21}`);
+  args.push("--ftl-port", `${base + 22}`, "--rtmp-port", `${base + 23}`, "--srt-port", `${base + 24}`, "--whip-port", `${base + 25}`);
+  args.push("--whip-http-port", `${base + 26}`, "--media-ports", range(base + 40, 10));
+  const ingest = start(place, path, args, ["ignore", out, out]);
+  const answers = () =>
+    new Promise((done) => {
+      const probe = connect(base + 20, place.host, () => done(true));
+      probe.once("error", () => done(false));
+      probe.once("connect", () => probe.destroy());
+    });
+  for (const limit = Date.now() + 20_000; !(await answers()); ) {
+    if (Date.now() > limit) throw new Error("the publishers' side does not open its door");
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return ingest;
+}
+
 /** A publisher of the pattern; `phase` waits for a moment within a keyframe interval. */
 export async function startPublisher(path, server, channel, { keyint = 60, fps = 30, width = 1280, height = 720, interleave = false, door = "ftl", program = "ffmpeg", bitrate = 2500, grain = 0, place = here } = {}) {
   const args = ["--to", server.host, "--port", `${server.ftlPort}`, "--key", server.key(channel), "--keyint", `${keyint}`];
   args.push("--fps", `${fps}`, "--width", `${width}`, "--height", `${height}`, "--bitrate", `${bitrate}`, "--grain", `${grain}`);
   if (interleave) args.push("--interleave");
   if (door === "rtmp") args.push("--through", `rtmp://${server.host}:${server.rtmpPort}/live/${server.key(channel)}`);
+  if (door === "rtmps") args.push("--through", `rtmps://${server.host}:${server.rtmpsPort}/live/${server.key(channel)}`);
+  if (door === "rtp") args.push("--through", `rtp://${server.host}:${server.sparePort}`);
   if (door === "srt") args.push("--through", `srt://${server.host}:${server.srtPort}?streamid=${server.key(channel)}`);
   if (door === "whip") args.push("--through", `${server.url}/whip/${channel}`);
   if (door !== "ftl") args.push("--program", program);

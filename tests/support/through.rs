@@ -74,14 +74,21 @@ fn split(words: &str) -> Vec<String> {
 fn ffmpeg(plan: &VideoPlan, url: &str, port: u16) -> Vec<String> {
     let VideoPlan { width, height, fps, keyint, kbit, profile } = plan;
     // As the document on publishing says.
-    let container = if url.starts_with("srt:") { "-f mpegts -pes_payload_size 0" } else { "-f flv" };
+    let rest = if url.starts_with("rtp:") {
+        let each =
+            format!("-f rtp {url}?pkt_size=1200&rtcpport={}", url.rsplit(':').next().unwrap_or_default());
+        format!("-payload_type 96 {each} -map 0:a -c:a libopus -payload_type 97 {each}")
+    } else {
+        let container = if url.starts_with("srt:") { "-f mpegts -pes_payload_size 0" } else { "-f flv" };
+        format!("-map 0:a -c:a aac -b:a 128k -flush_packets 1 {container} {url}")
+    };
     split(&format!(
         "-hide_banner -loglevel error -probesize 32 -analyzeduration 0 -fflags nobuffer \
          -f s16le -ar 48000 -ac 2 -i tcp://127.0.0.1:{port} -probesize 32 -analyzeduration 0 -fflags nobuffer \
          -f rawvideo -pix_fmt yuv420p -s {width}x{height} -r {fps} -i pipe:0 \
          -map 1:v -c:v libx264 -preset ultrafast -tune zerolatency -profile:v {profile} -bf 0 -g {keyint} \
          -keyint_min {keyint} -sc_threshold 0 -b:v {kbit}k -maxrate {kbit}k -bufsize {}k \
-         -map 0:a -c:a aac -b:a 128k -flush_packets 1 {container} {url}",
+         {rest}",
         kbit / 2
     ))
 }
