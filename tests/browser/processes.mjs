@@ -152,9 +152,11 @@ async function startIngest(path, { folder, keys, base, out, place }) {
   const ingest = start(place, path, args, ["ignore", out, out]);
   const answers = () =>
     new Promise((done) => {
-      const probe = connect(base + 20, place.host, () => done(true));
+      const probe = connect(base + 20, place.host, () => {
+        probe.destroy();
+        done(true);
+      });
       probe.once("error", () => done(false));
-      probe.once("connect", () => probe.destroy());
     });
   for (const limit = Date.now() + 20_000; !(await answers()); ) {
     if (Date.now() > limit) throw new Error("the publishers' side does not open its door");
