@@ -31,7 +31,8 @@ async fn a_websocket_viewer_on_channel_and_port_sees_and_hears_everything() -> a
         for track in [&report.video, &report.audio] {
             let (told, ago) = track.captures;
             assert!(told > 0, "nobody says when it was captured");
-            assert!(ago.is_some_and(|ago| ago < Duration::from_secs(5)), "captured {ago:?} ago");
+            println!("captured {ago:.4} s ago");
+            assert!((-0.2..5.0).contains(&ago), "captured {ago:.3} s ago");
         }
         assert_eq!(report.events[0].0, "state", "the page can say what happens before media comes");
     }

@@ -35,6 +35,14 @@ pub struct Received<'a> {
     pub captured: Option<SystemTime>,
 }
 
+/// Negative when that is still to come.
+fn seconds_since(at: SystemTime) -> f64 {
+    match SystemTime::now().duration_since(at) {
+        Ok(since) => since.as_secs_f64(),
+        Err(early) => -early.duration().as_secs_f64(),
+    }
+}
+
 /// One track of one viewer.
 #[derive(Debug, Clone, Default)]
 pub struct TrackReport {
@@ -72,8 +80,8 @@ pub struct TrackReport {
     pub size: Option<(u32, u32)>,
     /// How late packets came against the sender's clock: seconds, in sum, and of how many.
     lateness: (f64, u32),
-    /// How many packets told when they were captured, and how long after that the newest of them came.
-    pub captures: (u32, Option<Duration>),
+    /// How many packets told when they were captured, and how many seconds after that the newest of them came.
+    pub captures: (u32, f64),
     /// Payloads, when [`Watch::keep`] was called.
     pub kept: Option<Vec<Vec<u8>>>,
     missing: BTreeSet<SeqNo>,
@@ -144,14 +152,10 @@ impl TrackReport {
         self.packets += 1;
         self.octets += packet.payload.len() as u64;
         if let Some(due) = packet.due {
-            let late = match SystemTime::now().duration_since(due) {
-                Ok(late) => late.as_secs_f64(),
-                Err(early) => -early.duration().as_secs_f64(),
-            };
-            self.lateness = (self.lateness.0 + late, self.lateness.1 + 1);
+            self.lateness = (self.lateness.0 + seconds_since(due), self.lateness.1 + 1);
         }
         if let Some(captured) = packet.captured {
-            self.captures = (self.captures.0 + 1, SystemTime::now().duration_since(captured).ok());
+            self.captures = (self.captures.0 + 1, seconds_since(captured));
         }
         if let Some(kept) = &mut self.kept {
             kept.push(packet.payload.to_vec());
