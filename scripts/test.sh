@@ -28,7 +28,8 @@ built=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
 export HELIOGRAPH_BIN=$built/heliograph PATTERN_PUBLISHER_BIN=$built/pattern-publisher
 export LINK_EMULATOR_BIN=$built/link-emulator
 step "PyAV: install" scripts/pyav.sh
-step "rust: tests" cargo test --workspace --locked
+# Scenarios mostly wait: more of them at once than there are processors (tests/scenarios/turn.rs says which may).
+step "rust: tests" env RUST_TEST_THREADS="${RUST_TEST_THREADS:-18}" cargo test --workspace --locked
 step "browser: install" node_modules tests/browser
 step "browser tests" in_folder tests/browser npm test --silent
 echo "everything passed in $SECONDS s"
