@@ -23,6 +23,7 @@ async fn joining_at_10_50_and_95_percent_of_an_interval() -> anyhow::Result<()> 
         let mut server = ServerPlan::new().start().await?;
         let publisher = ClipPublisher::start(&server, 0, &clip).await?;
         server.wait_for_state("one", "live", Duration::from_secs(10)).await?;
+        let mut viewers = Vec::new();
         for share in [0.1, 0.5, 0.95] {
             publisher.phase(share).await;
             let viewer = WsViewer::join(&server, "channel=one").await?;
@@ -36,6 +37,9 @@ async fn joining_at_10_50_and_95_percent_of_an_interval() -> anyhow::Result<()> 
                 first.as_millis()
             );
             assert!(first < NONSENSE, "{first:?} at {share}");
+            viewers.push(viewer);
+        }
+        for viewer in &viewers {
             let report = viewer.watch().more(60, Duration::from_secs(10)).await?;
             report.check_complete(FRAME_TICKS)?;
         }

@@ -69,12 +69,14 @@ impl ClipPublisher {
     /// Waits for the next moment that lies this share (0 to 1) of an interval after a keyframe.
     pub async fn phase(&self, share: f64) {
         let after = self.clip.keyframe_interval().mul_f64(share);
-        let keyframes = self.progress().keyframes;
         let mut progress = self.progress.clone();
-        if progress.wait_for(|progress| progress.keyframes > keyframes).await.is_ok()
-            && let Some(at) = self.progress().newest_keyframe
-        {
-            sleep_until((at + after).into()).await;
+        let in_time = |progress: &Progress| {
+            progress.newest_keyframe.map(|at| at + after).filter(|&due| due > Instant::now())
+        };
+        let waited = progress.wait_for(|progress| in_time(progress).is_some()).await;
+        let due = waited.ok().and_then(|progress| in_time(&progress));
+        if let Some(due) = due {
+            sleep_until(due.into()).await;
         }
     }
 
