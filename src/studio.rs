@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::{BoxFuture, FutureExt as _};
-use heliograph_ingest::auth::EndReason;
+use heliograph_ingest::auth::{Door, EndReason};
 use heliograph_ingest::house::{House, PlainKey};
 use heliograph_media::Bitrate;
 use heliograph_relay::{ChannelName, Relay};
@@ -31,10 +31,12 @@ impl Publishers for Behind {
     fn channel_of(&self, remote: SocketAddr, key: &str) -> BoxFuture<'_, Result<ChannelName, NotLetIn>> {
         let key = PlainKey::parse(None, key);
         async move {
-            self.house.channel_of(remote, key.as_ref()).await.map_err(|refusal| match refusal.reason {
-                EndReason::TooManyConnections => NotLetIn::TooMany,
-                EndReason::Denied => NotLetIn::WrongKey,
-                _ => NotLetIn::NoVerdict,
+            self.house.channel_of(Door::Studio, remote, key.as_ref()).await.map_err(|refusal| {
+                match refusal.reason {
+                    EndReason::TooManyConnections => NotLetIn::TooMany,
+                    EndReason::Denied => NotLetIn::WrongKey,
+                    _ => NotLetIn::NoVerdict,
+                }
             })
         }
         .boxed()

@@ -52,6 +52,7 @@ async fn obs_is_told_which_sizes_to_send() -> anyhow::Result<()> {
     let answer = ask("1000-wrong").await?;
     ensure!(answer["status"]["result"] == "error", "{answer}");
     ensure!(answer["status"]["html_en_us"].to_string().contains("The stream key is not right"), "{answer}");
+    ensure!(server.log().contains("publisher refused door=multitrack"), "{}", server.log());
     let other = server.http().post(server.url("/multitrack")).body(key).send().await?;
     ensure!(other.status() == 415, "{}", other.status());
 

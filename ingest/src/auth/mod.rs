@@ -117,6 +117,8 @@ pub enum Door {
     Srt,
     /// Nobody publishes: a person proves a key to get to the streamer's desk.
     Studio,
+    /// Nobody publishes yet: OBS asks which sizes to send over RTMP.
+    Multitrack,
 }
 
 impl fmt::Display for Door {
@@ -127,6 +129,7 @@ impl fmt::Display for Door {
             Self::Rtmp => "rtmp",
             Self::Srt => "srt",
             Self::Studio => "studio",
+            Self::Multitrack => "multitrack",
         })
     }
 }

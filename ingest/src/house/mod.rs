@@ -234,13 +234,14 @@ impl House {
         held.get(channel).copied().filter(|until| *until > Instant::now())
     }
 
-    /// Whether a person at `remote` holds the key of a channel, and of which: for the streamer's desk. Judged like a
-    /// publisher, and slowed down like one.
+    /// Whether a person or program at `remote` holds the key of a channel, and of which: for doors through which nobody
+    /// publishes. Judged like a publisher, and slowed down like one.
     ///
     /// # Errors
     /// As [`Self::admit`]; [`EndReason::TooManyConnections`] when too many strangers come from there.
     pub async fn channel_of(
         self: &Arc<Self>,
+        door: Door,
         remote: SocketAddr,
         key: Option<&PlainKey>,
     ) -> Result<ChannelName, Refusal> {
@@ -249,7 +250,7 @@ impl House {
             why: "too many strangers from there".to_owned(),
         })?;
         let session = SessionId(rand::random());
-        let guest = self.admit_key(session, Door::Studio, remote, key, place).await?;
+        let guest = self.admit_key(session, door, remote, key, place).await?;
         let channel = guest.channel().clone();
         guest.end(EndReason::Disconnected);
         Ok(channel)

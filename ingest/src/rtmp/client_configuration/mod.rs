@@ -32,7 +32,11 @@ use heliograph_http::{
 use heliograph_media::Bitrate;
 
 use super::StreamKey;
-use crate::{Layer, auth::EndReason, house::House};
+use crate::{
+    Layer,
+    auth::{Door, EndReason},
+    house::House,
+};
 use encoder::Encoder;
 use ladder::{Rung, ladder};
 use messages::{
@@ -79,7 +83,8 @@ async fn configure(
     let request: Request = serde_json::from_str(&text).map_err(|error| Refusal::bad("bad_body", &error))?;
     let remote = remote.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(RemoteAddress(ip))| ip);
     let key = StreamKey::parse("", &request.authentication).plain();
-    let answer = match shared.house.channel_of(SocketAddr::new(remote, 0), key.as_ref()).await {
+    let remote = SocketAddr::new(remote, 0);
+    let answer = match shared.house.channel_of(Door::Multitrack, remote, key.as_ref()).await {
         Ok(channel) => {
             let limit = shared.house.bitrate_limit(&channel);
             answer(&request, limit, endpoints(shared.ports, host.host()))
