@@ -536,15 +536,16 @@ impl Inlet {
         };
         let video = self.picture();
         let flows = self.state == StreamState::Live;
+        // After a pause sound may come first, and what is known of pictures is from before it.
+        let pictures = video
+            .filter(|video| video.heard.is_some_and(|heard| now.saturating_duration_since(heard) < AWAY));
         Symptoms {
             media_since: self.media_since,
             video: heard(video),
             audio: heard(self.tracks[Track::Audio.index()].as_ref()),
-            held_since: video
-                .filter(|video| video.heard.is_some_and(|heard| now.saturating_duration_since(heard) < AWAY))
-                .and_then(TrackInlet::held_since),
-            keyframe: video.filter(|_| flows).and_then(|video| video.keyframe),
-            run_bytes: video.filter(|_| flows).map_or(0, |video| video.run_bytes),
+            held_since: pictures.and_then(TrackInlet::held_since),
+            keyframe: pictures.filter(|_| flows).and_then(|video| video.keyframe),
+            run_bytes: pictures.filter(|_| flows).map_or(0, |video| video.run_bytes),
             keyframe_interval: video.filter(|_| flows).and_then(|video| video.rhythm.keyframe_interval()),
             b_frames: video.is_some_and(|video| video.b_frames),
             silent_since: self

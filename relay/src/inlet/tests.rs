@@ -715,6 +715,23 @@ fn the_streamer_hears_what_is_wrong() {
 }
 
 #[test]
+fn sound_that_comes_first_after_a_pause_says_nothing_of_keyframes() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    world.play(&mut publisher, Duration::from_secs(4));
+    world.wait(Duration::from_secs(25));
+    let mut second = Publisher::new(5000, 0x200);
+    for _ in 0..4 {
+        let sound = second.sound();
+        world.send(second.from, sound);
+        world.wait(ms(20));
+        assert_eq!(world.inlet.report(world.now).warnings, []);
+    }
+    world.play(&mut second, Duration::from_secs(1));
+    assert_eq!(world.inlet.report(world.now).warnings, []);
+}
+
+#[test]
 fn one_track_alone_is_a_stream() {
     let mut world = World::new();
     let mut publisher = Publisher::new(5000, 0x100);
