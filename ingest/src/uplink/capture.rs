@@ -1,8 +1,10 @@
 //! When a publisher captured what it sends: by its sender reports, whose wall clock is laid on ours.
 //!
 //! A report that takes the shortest time tells the most: the smallest difference between its arrival and what it says is
-//! the difference of the clocks and half of the quickest round trip. Sound for publishers whose reports carry the time of
-//! sending (browsers do). Others write the time of their newest packet; for those it comes out as what the network takes.
+//! the difference of the clocks and half of the quickest round trip. Sound for publishers whose reports lay their wall clock
+//! on the timestamps of what they capture (browsers do). Others (OBS with its libdatachannel, aiortc) write down when they sent
+//! their newest packet: the two clocks then jump against each other from report to report, by as much as pictures leave the
+//! encoder unevenly. Nothing is said of those.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,8 @@ pub(crate) struct CaptureClock {
     round_trip: Option<Duration>,
     /// Reports in a row that cannot be.
     strange: u32,
+    /// How much speaks against reports that are about the capture.
+    doubt: u32,
 }
 
 impl CaptureClock {
@@ -26,7 +30,14 @@ impl CaptureClock {
         self.round_trip = Some(self.round_trip.map_or(sample, |best| best.min(sample)));
     }
 
-    /// A sender report that came just now: how long ago was what it speaks of? `None` until there is a round trip.
+    /// A sender report about pictures has moved the publisher's wall clock so far against their timestamps.
+    pub(crate) fn on_step(&mut self, step: Duration) {
+        self.doubt =
+            if step > STEADY { (self.doubt + DOUBT).min(MOST_DOUBT) } else { self.doubt.saturating_sub(1) };
+    }
+
+    /// A sender report that came just now: how long ago was what it speaks of? `None` until there is a round trip, and
+    /// when such reports say something else.
     pub(crate) fn on_report(&mut self, now: Instant, ntp: NtpTime) -> Option<Duration> {
         let origin = *self.origin.get_or_insert((now, ntp));
         let took = nanoseconds(now.saturating_duration_since(origin.0)) - difference(ntp, origin.1);
@@ -40,6 +51,9 @@ impl CaptureClock {
         };
         self.quickest = Some((quickest, now));
         let way = self.round_trip? / 2;
+        if self.doubt > DOUBT {
+            return None;
+        }
         u64::try_from(took - quickest).ok().map(|later| way + Duration::from_nanos(later))
     }
 }
@@ -57,6 +71,12 @@ fn difference(a: NtpTime, b: NtpTime) -> i64 {
     }
 }
 
+/// Rounding, and what a browser's clock is corrected by in a second.
+const STEADY: Duration = Duration::from_millis(5);
+/// Of one jump; a second one is too many: a clock may be set once.
+const DOUBT: u32 = 20;
+/// It takes as many steady reports until they are believed again.
+const MOST_DOUBT: u32 = 60;
 /// Clocks drift apart by less than a ten thousandth.
 const LEAK: i64 = 10_000;
 /// No network holds reports back for so long, nanoseconds ...
@@ -116,6 +136,25 @@ mod tests {
         assert_eq!(sim.report(3_600_000, 40), Some(40));
         let queued = sim.report(3_660_000, 540).unwrap();
         assert!((530..=540).contains(&queued), "{queued}");
+    }
+
+    #[test]
+    fn the_time_of_sending_is_no_capture() {
+        let mut sim = Sim::new();
+        assert_eq!(sim.report(0, 40), Some(40));
+        sim.clock.on_step(Duration::from_millis(9));
+        assert_eq!(sim.report(1_000, 40), Some(40), "a clock that was set");
+        sim.clock.on_step(Duration::from_millis(9));
+        assert_eq!(sim.report(2_000, 90), None);
+        for second in 3..100 {
+            // Now and then pictures leave evenly.
+            sim.clock.on_step(Duration::from_millis(if second % 4 == 0 { 30 } else { 1 }));
+            assert_eq!(sim.report(second * 1_000, 40), None);
+        }
+        for _ in 0..60 {
+            sim.clock.on_step(Duration::from_millis(2));
+        }
+        assert_eq!(sim.report(160_000, 40), Some(40));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct TrackClock {
     /// It does.
     from_zero: bool,
     begun: bool,
+    /// What the newest report of the client said.
+    reported: Option<(NtpTime, u32)>,
 }
 
 impl SessionClock {
@@ -47,6 +49,7 @@ impl SessionClock {
         track.timestamps = TimestampUnwrapper::new();
         track.timestamps.extend(timestamp);
         track.begun = true;
+        track.reported = None;
         track.from_zero = track.shares_zero && u64::from(timestamp) < track.rate.ticks(FROM_ZERO_WITHIN);
         if !track.from_zero {
             return None;
@@ -93,7 +96,15 @@ impl TrackClock {
     /// A track whose first timestamp is random (RFC 3550 section 5.1).
     pub(crate) fn counting_from_anywhere(rate: ClockRate) -> Self {
         let timestamps = TimestampUnwrapper::new();
-        Self { rate, timestamps, shares_zero: false, from_zero: false, begun: false }
+        Self { rate, timestamps, shares_zero: false, from_zero: false, begun: false, reported: None }
+    }
+
+    /// A report of the client: how far its wall clock and its timestamps have moved against each other since the one
+    /// before. `None` for the first.
+    pub(crate) fn step(&mut self, ntp: NtpTime, timestamp: u32) -> Option<Duration> {
+        let (ntp_before, before) = self.reported.replace((ntp, timestamp))?;
+        let ticks = u64::from(timestamp.wrapping_sub(before));
+        Some(ntp.since(ntp_before)?.abs_diff(self.rate.duration(ticks)))
     }
 
     /// Follows the packets, so that reports are understood across a wrap.
@@ -185,6 +196,20 @@ mod tests {
         let mut audio = TrackClock::new(ClockRate::OPUS);
         assert_eq!(session.translate(start, &mut audio, NtpTime(5), 0), None);
         assert_eq!(session.offset, None);
+    }
+
+    #[test]
+    fn reports_tell_whether_two_clocks_run_together() {
+        let mut video = TrackClock::counting_from_anywhere(ClockRate::VIDEO);
+        let at = |ms: u64| NtpTime::from_unix(Duration::from_secs(1_700_000_000) + Duration::from_millis(ms));
+        let near = |found: Option<Duration>, ms: u64| {
+            found.unwrap().abs_diff(Duration::from_millis(ms)) < Duration::from_micros(100)
+        };
+        assert_eq!(video.step(at(0), u32::MAX - 45_000), None);
+        assert!(near(video.step(at(1_000), 44_999), 0), "across a wrap");
+        assert!(near(video.step(at(2_030), 134_999), 30));
+        assert!(near(video.step(at(3_000), 224_999), 30), "back again");
+        assert_eq!(video.step(at(2_000), 134_999), None, "an old one");
     }
 
     #[test]

@@ -238,6 +238,10 @@ impl Reception {
             if let Some(counts) = &mut track.counts {
                 counts.sender_report(now, ntp);
             }
+            let step = track.clock.step(ntp, rtp_timestamp);
+            if let Some(step) = step.filter(|_| track.kind() == MediaKind::Video) {
+                self.capture.on_step(step);
+            }
             let ago = self.capture.on_report(now, ntp);
             if let Some(ntp) = self.clock.translate(now, &mut track.clock, ntp, rtp_timestamp) {
                 let info = SenderInfo { ssrc: track.ssrc, ntp, rtp_timestamp, packets, octets };
