@@ -8,6 +8,7 @@
 
 mod crowd;
 mod documents;
+mod doors;
 mod end_to_end;
 mod faults;
 mod figures;
