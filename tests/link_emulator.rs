@@ -7,16 +7,21 @@
 //! - `{"do":"set","down":{...},"up":{...}}` sets one way or both (fields of `Conditions`; what is left out is perfect);
 //! - `{"do":"counts"}` answers with what became of the packets.
 //!
+//! With `--record`, each packet becomes a line of a file, as it comes in: microseconds since 1970, the way (`down` or `up`),
+//! its fate (`passed` or `lost`), its length, and its first bytes in hex.
+//!
 //! *Down* is from the server to the viewer.
 
 use std::{
+    fmt::Write as _,
     fs::File,
-    io::{self, BufRead, Read, Write},
+    io::{self, BufRead, BufWriter, Read, Write},
     net::Ipv4Addr,
+    path::PathBuf,
     process::ExitCode,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Parser;
@@ -34,6 +39,9 @@ struct Args {
     /// The same seed gives the same fate to the same packets
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write a line for each packet to this file
+    #[arg(long)]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,12 +64,23 @@ fn main() -> ExitCode {
     let end = |end: &End| json!({"netns": end.path(), "address": end.address});
     let ready = json!({"event": "ready", "server": end(&server), "viewer": end(&viewer)});
     let [server, viewer] = [server, viewer].map(Arc::new);
-    let down = Way::start(args.seed, &server, &viewer);
-    let up = Way::start(args.seed.wrapping_add(1), &viewer, &server);
+    let record = match args.record.map(File::create).transpose() {
+        Ok(file) => file.map(|file| Arc::new(Mutex::new(BufWriter::new(file)))),
+        Err(error) => {
+            say(&json!({"event": "refused", "reason": format!("cannot write the record: {error}")}));
+            return ExitCode::from(2);
+        }
+    };
+    let recorder = |way| record.clone().map(|file| Recorder { way, file });
+    let down = Way::start(args.seed, [&server, &viewer], recorder("down"));
+    let up = Way::start(args.seed.wrapping_add(1), [&viewer, &server], recorder("up"));
     say(&ready);
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         say(&obey(&line, &down, &up));
+        if let Some(record) = &record {
+            let _ = record.lock().unwrap_or_else(PoisonError::into_inner).flush();
+        }
     }
     ExitCode::SUCCESS
 }
@@ -98,10 +117,10 @@ fn obey(line: &str, down: &Way, up: &Way) -> serde_json::Value {
 struct Way(Arc<(Mutex<Direction>, Condvar)>);
 
 impl Way {
-    fn start(seed: u64, from: &Arc<End>, to: &Arc<End>) -> Self {
+    fn start(seed: u64, [from, to]: [&Arc<End>; 2], recorder: Option<Recorder>) -> Self {
         let way = Self(Arc::new((Mutex::new(Direction::new(seed)), Condvar::new())));
         let (reader, source) = (way.clone(), Arc::clone(from));
-        thread::spawn(move || reader.read(&source.device));
+        thread::spawn(move || reader.read(&source.device, recorder.as_ref()));
         let (writer, sink) = (way.clone(), Arc::clone(to));
         thread::spawn(move || writer.write(&sink.device));
         way
@@ -112,11 +131,14 @@ impl Way {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, mut device: &File) {
+    fn read(&self, mut device: &File, recorder: Option<&Recorder>) {
         let mut buffer = vec![0; 65_536];
         while let Ok(len) = device.read(&mut buffer) {
-            self.direction().push(Instant::now(), buffer[..len].to_vec());
+            let passed = self.direction().push(Instant::now(), buffer[..len].to_vec());
             self.0.1.notify_one();
+            if let Some(recorder) = recorder {
+                recorder.note(&buffer[..len], passed);
+            }
         }
     }
 
@@ -137,6 +159,29 @@ impl Way {
                 direction = changed.wait(direction).unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+}
+
+/// Bytes of a packet that are recorded: headers up to those of a few DTLS records.
+const RECORDED: usize = 160;
+
+/// Writes down what becomes of the packets of one way.
+struct Recorder {
+    way: &'static str,
+    file: Arc<Mutex<BufWriter<File>>>,
+}
+
+impl Recorder {
+    fn note(&self, packet: &[u8], passed: bool) {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let fate = if passed { "passed" } else { "lost" };
+        let mut line = format!("{at} {} {fate} {} ", self.way, packet.len());
+        for byte in packet.iter().take(RECORDED) {
+            let _ = write!(line, "{byte:02x}");
+        }
+        line.push('\n');
+        // A full disk spoils the record, not the link.
+        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
     }
 }
 

@@ -9,8 +9,8 @@ import { chromiumPath } from "./browser.mjs";
 import { here, start } from "./processes.mjs";
 
 /** Starts the emulator; null, with the reason printed, where network namespaces are not permitted. */
-export async function startLink(path, { seed = 1 } = {}) {
-  const emulator = start(here, path, ["--seed", `${seed}`], ["pipe", "pipe", "inherit"]);
+export async function startLink(path, { seed = 1, record } = {}) {
+  const emulator = start(here, path, ["--seed", `${seed}`, ...(record ? ["--record", record] : [])], ["pipe", "pipe", "inherit"]);
   const waiting = [];
   createInterface({ input: emulator.child.stdout }).on("line", (line) => waiting.shift()?.(JSON.parse(line)));
   const answer = () =>

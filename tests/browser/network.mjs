@@ -14,9 +14,9 @@ const FPS = 30;
  * Server and publisher on one side of a link, the browser on the other; with `uplink`, the publisher alone on the other.
  * Null where there can be no link.
  */
-export async function startScene({ seed, uplink = false, channel = "net" } = {}) {
+export async function startScene({ seed, record, uplink = false, channel = "net" } = {}) {
   const paths = programs();
-  const link = await startLink(linkEmulator(), { seed });
+  const link = await startLink(linkEmulator(), { seed, record });
   if (!link) return null;
   const closing = [() => link.stop()];
   const close = async () => {

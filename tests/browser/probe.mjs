@@ -9,6 +9,7 @@ export function installProbe() {
   const probe = {
     opened: performance.now(),
     signaling: null,
+    socketOpen: null,
     connected: null,
     connections: [],
     frames: [],
@@ -23,8 +24,10 @@ export function installProbe() {
   const began = () => (probe.signaling ??= { at: performance.now(), wall: Date.now() });
   window.WebSocket = class extends WebSocket {
     constructor(url, ...rest) {
-      if (`${url}`.includes("/websocket")) began();
+      const signals = `${url}`.includes("/websocket");
+      if (signals) began();
       super(url, ...rest);
+      if (signals) this.addEventListener("open", () => (probe.socketOpen ??= performance.now()));
     }
   };
   const { fetch } = window;
@@ -181,10 +184,11 @@ export async function collect() {
       if (entry.type === "inbound-rtp") inbound[entry.kind] = { ...entry };
     }
   }
-  const { opened, signaling, connected, connections, frames, flashes, beeps, emitted, energy, video } = probe;
+  const { opened, signaling, socketOpen, connected, connections, frames, flashes, beeps, emitted, energy, video } = probe;
   return {
     opened,
     signaling,
+    socketOpen,
     connected,
     connections: connections.length,
     frames,

@@ -93,20 +93,20 @@ impl Direction {
         self.counts
     }
 
-    /// A packet comes in. Moments must not go back.
-    pub fn push(&mut self, now: Instant, packet: Vec<u8>) {
+    /// A packet comes in. Moments must not go back. Whether it will come out.
+    pub fn push(&mut self, now: Instant, packet: Vec<u8>) -> bool {
         self.counts.packets += 1;
         self.counts.bytes += packet.len() as u64;
         if self.conditions.cut {
             self.counts.cut += 1;
-            return;
+            return false;
         }
         if self.is_lost() {
-            return;
+            return false;
         }
         let Some(passed) = self.pass_narrowest(now, packet.len()) else {
             self.counts.overflowed += 1;
-            return;
+            return false;
         };
         let mut arrival = passed + millis(self.conditions.delay_ms) + self.jitter(now);
         arrival = arrival.max(self.last_arrival.unwrap_or(arrival));
@@ -117,6 +117,7 @@ impl Direction {
             self.last_arrival = Some(arrival);
         }
         self.under_way.push(Reverse(UnderWay { arrival, number: self.counts.packets, packet }));
+        true
     }
 
     /// When [`Direction::pop`] has something next.
