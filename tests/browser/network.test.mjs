@@ -35,8 +35,9 @@ describe("bad networks, briefly", { timeout: 150_000 }, () => {
     const state = (kind) => page.locator(`section[data-state=${kind}]`).waitFor({ timeout: 30_000 });
     await state("live");
     const said = await page.evaluate(() => window.said);
-    // The steps before it are over, as often as not, before there is a page to say it.
-    for (const words of ["Finding the way", "Connected"]) assert.ok(said.includes(words), said.join("; "));
+    // The steps before it are over, as often as not, before there is a page to say it, and the picture comes right behind the
+    // end of the handshake.
+    assert.ok(said.includes("Finding the way"), said.join("; "));
     await link.set({ down: { delayMs: 20, loss: 0.9 }, up: { delayMs: 20 } });
     await state("stalled");
     await page.getByText("Parts of the picture are getting lost").waitFor({ timeout: 10_000 });
