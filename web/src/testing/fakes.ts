@@ -160,7 +160,7 @@ export function fakeSession(target: Target = { kind: "channel", name: "dawn" }, 
       sockets.push(socket);
       return socket as unknown as WebSocket;
     },
-    openingMs: () => null,
+    roundTripMs: () => null,
     fetch: fetches,
     presence: () => () => () => undefined,
     latency,
