@@ -1,6 +1,6 @@
 //! One channel and several doors: a streamer comes back through another one, or two come at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::ensure;
 use heliograph_ingest::ftl::client::ClientError;
@@ -13,9 +13,9 @@ use heliograph_tests::{
     viewer::{whep::WhepViewer, ws::WsViewer},
     whip::{WhipPlan, WhipPublisher},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::{foreign::went_on, turn};
+use crate::{foreign::went_on, turn, whip::comes_back};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -62,17 +62,6 @@ async fn port(server: &Server) -> anyhow::Result<serde_json::Value> {
     let streams = server.streams().await?;
     ensure!(streams.len() == 1, "{streams:?}");
     Ok(stream["port"].clone())
-}
-
-async fn comes_back<T>(mut publish: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let deadline = Instant::now() + SOON;
-    loop {
-        match publish().await {
-            Ok(publisher) => return Ok(publisher),
-            Err(error) if Instant::now() > deadline => return Err(error),
-            Err(_) => sleep(Duration::from_millis(200)).await,
-        }
-    }
 }
 
 /// Within the grace time every door leads to the same viewers.

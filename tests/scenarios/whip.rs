@@ -91,7 +91,8 @@ async fn a_killed_publisher_comes_back_through_any_door_to_the_same_viewers() ->
     server.stop().await
 }
 
-async fn comes_back<T>(mut publish: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+/// Publishes as soon as the door lets it in: after a kill it does not know yet that nobody is there.
+pub(crate) async fn comes_back<T>(mut publish: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let deadline = Instant::now() + SOON;
     loop {
         match publish().await {
