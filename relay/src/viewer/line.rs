@@ -115,11 +115,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(now: Instant, id: u8) -> Self {
+    /// `next`: the first number. Each is given once, also by lines that follow another one: viewers tell of a number that
+    /// they have seen when it came first.
+    pub(crate) fn new(now: Instant, id: u8, next: u16) -> Self {
         Self {
             id,
             begun: now,
-            next: 0,
+            next,
             sent: VecDeque::new(),
             quickest: [None; 2],
             quickest_since: now,
@@ -171,6 +173,11 @@ impl Line {
         !self.narrow || self.in_flight < self.window || now.saturating_duration_since(self.heard) >= UNHEARD
     }
 
+    /// Whether the viewer's last word is so old that it says nothing of the line as it is.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard) >= STALE
+    }
+
     /// Whether something is to be heard of the line again: then packets get numbers until it is.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.heard) >= HEAR_EVERY
@@ -179,6 +186,11 @@ impl Line {
     /// A packet goes out without a number.
     pub(crate) const fn skip(&mut self) {
         self.skipped = true;
+    }
+
+    /// Where the next line's numbers begin.
+    pub(crate) const fn next_number(&self) -> u16 {
+        self.next
     }
 
     /// The number of the next packet, which [`Line::sent`] tells of when it is out.
@@ -326,7 +338,7 @@ mod tests {
     impl Sim {
         fn new(rate: u64) -> Self {
             let now = Instant::now();
-            let mut line = Line::new(now, 3);
+            let mut line = Line::new(now, 3, 0);
             line.open(now, STREAM, 0);
             Self {
                 line,
@@ -443,7 +455,7 @@ mod tests {
     #[test]
     fn clocks_that_drift_for_hours_make_no_queue() {
         let start = Instant::now();
-        let mut line = Line::new(start, 3);
+        let mut line = Line::new(start, 3, 0);
         let mut longest = Duration::ZERO;
         // Three hours, a packet each second, on a viewer's clock that is slow by 100 ppm.
         for second in 0_u32..10_800 {

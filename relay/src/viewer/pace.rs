@@ -14,6 +14,10 @@ const TIMES_BITRATE: u64 = 10;
 const AT_LEAST: Bitrate = Bitrate::kbps(20_000);
 /// A replay that is no faster than the stream never ends: this is as slow as loss can make it.
 const SLOWEST_TIMES_BITRATE: u64 = 2;
+/// What comes of that when the viewer tells when packets come: a line may carry less than the stream. Slower than this, so
+/// little is sent that nothing is heard of the line any more; what there is room for is the matter of its window.
+const SLOWEST_PART: u64 = 4;
+const SLOWEST: Bitrate = Bitrate::kbps(200);
 /// Loss in one report halves the rate at most this often: reports of one loss come several times.
 const SLOW_DOWN_EVERY: Duration = Duration::from_millis(50);
 /// Time that may be saved up. Longer pauses (a busy worker) must not become bursts.
@@ -28,6 +32,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(2);
 pub(crate) struct Pacer {
     rate: Bitrate,
     slowest: Bitrate,
+    /// As slow as the line can make it.
+    crawl: Bitrate,
     /// Bytes; negative after a packet that was larger than what was left.
     tokens: i64,
     filled: Instant,
@@ -44,6 +50,7 @@ impl Pacer {
         Self {
             rate: bitrate.times(TIMES_BITRATE).max(AT_LEAST),
             slowest: bitrate.times(SLOWEST_TIMES_BITRATE).max(Bitrate::kbps(2_000)),
+            crawl: Bitrate::bps(bitrate.as_bps() / SLOWEST_PART).max(SLOWEST),
             tokens: AT_ONCE as i64,
             filled: now,
             slowed: None,
@@ -55,14 +62,20 @@ impl Pacer {
     /// What the viewer tells of the line.
     pub(crate) fn on_heard(&mut self, heard: &Heard) {
         self.heard = true;
-        let percent = match heard.queue {
-            queue if queue < EMPTY => 125,
-            queue if queue < SHORT => 105,
-            _ => 90,
+        let (percent, least) = match heard.queue {
+            // What is said to have waited may have come unevenly, and what the line carries be no more than was sent.
+            queue if queue < EMPTY => (125, self.rate),
+            queue if queue < SHORT => (105, self.crawl),
+            _ => (90, self.crawl),
         };
-        let carries = heard.carries.map(|carries| Bitrate::bps(carries.as_bps() * percent / 100));
-        self.rate = carries.map_or(self.fastest, |carries| carries.min(self.fastest));
+        let carries = heard.carries.map(|carries| Bitrate::bps(carries.max(least).as_bps() * percent / 100));
+        self.rate = carries.map_or(self.fastest, |carries| carries.clamp(self.crawl, self.fastest));
         self.tokens = self.tokens.min(self.rate.bytes_in(SAVED) as i64);
+    }
+
+    /// The viewer has told nothing for so long that its last word is not true any more.
+    pub(crate) fn on_silence(&mut self) {
+        self.rate = self.rate.max(self.slowest);
     }
 
     /// No faster than a replay to the same viewer turned out to be possible: see [`Pacer::slowed_to`].
@@ -197,6 +210,26 @@ mod tests {
         pacer.on_loss(start);
         assert_eq!((pacer.rate, pacer.slowed_to()), (Bitrate::kbps(25_000), None), "the line is known");
         assert_eq!(pacer.percent(Bitrate::kbps(20_000)), 125);
+    }
+
+    #[test]
+    fn a_line_that_seems_to_carry_nothing_is_asked_again() {
+        let mut pacer = Pacer::new(Instant::now(), Bitrate::kbps(2_500));
+        let hear = |pacer: &mut Pacer, queue, carries| {
+            let queue = Duration::from_millis(queue);
+            pacer.on_heard(&Heard { queue, carries: Some(Bitrate::kbps(carries)), lost: 0 });
+            pacer.rate.as_kbps()
+        };
+        assert_eq!(hear(&mut pacer, 100, 0), 625, "so that something is heard of it");
+        // What waited came unevenly, and is as much as was sent.
+        let faster = (0..17).map(|_| hear(&mut pacer, 3, 500)).collect::<Vec<_>>();
+        assert_eq!((faster[0], faster[1], faster[16]), (781, 976, 25_000), "{faster:?}");
+        assert_eq!(hear(&mut pacer, 20, 3_000), 3_150);
+        pacer.on_silence();
+        assert_eq!(pacer.rate, Bitrate::kbps(5_000), "nothing is known");
+        pacer.on_heard(&Heard { queue: Duration::ZERO, carries: None, lost: 0 });
+        pacer.on_silence();
+        assert_eq!(pacer.rate, Bitrate::kbps(25_000));
     }
 
     #[test]

@@ -898,5 +898,8 @@ mod fec;
 #[path = "player_join_tests.rs"]
 mod joining;
 
+#[path = "player_line_tests.rs"]
+mod line;
+
 #[path = "player_capture_tests.rs"]
 mod capture;

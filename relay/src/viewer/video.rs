@@ -77,6 +77,8 @@ pub(super) struct Video {
     transport_cc_ext: Option<u8>,
     /// What it tells, while that is of use.
     line: Option<Box<Line>>,
+    /// Where the numbers of another line begin.
+    next_number: u16,
     /// Where the viewer takes parity packets.
     pub(super) fec: Option<Box<(Fec, FecChoice)>>,
 }
@@ -103,6 +105,7 @@ impl Video {
             slowed_to: None,
             transport_cc_ext: track.transport_cc_ext,
             line: None,
+            next_number: 0,
             fec: Fec::new(track, first_fec_seq).map(|fec| Box::new((fec, FecChoice::default()))),
         }
     }
@@ -124,11 +127,13 @@ impl Video {
         let bitrate = ring.bitrate(now);
         let mut pacer = Pacer::new(now, bitrate).at_most(self.slowed_to);
         if let Some(id) = self.transport_cc_ext {
-            let line = self.line.get_or_insert_with(|| Box::new(Line::new(now, id)));
+            let line = self.line.get_or_insert_with(|| Box::new(Line::new(now, id, self.next_number)));
             let age = ring.get(keyframe).map(|first| now.saturating_duration_since(first.arrival));
             line.open(now, bitrate, bitrate.bytes_in(age.unwrap_or_default()));
             // What the line is known to carry holds for another replay, too.
-            line.last().filter(|_| line.is_narrow()).inspect(|heard| pacer.on_heard(heard));
+            line.last()
+                .filter(|_| line.is_narrow() && !line.is_silent(now))
+                .inspect(|heard| pacer.on_heard(heard));
         }
         let passage = self.layers.passage(now, self.sender.cursor().passage(), stream);
         let squeeze = squeeze(&self.sender, &passage, &pacer, now, ring, keyframe, pace::AT_ONCE);
@@ -159,8 +164,13 @@ impl Video {
     /// In live, arrival times are of use only where a layer is to be chosen by them.
     pub(super) fn keep_line(&mut self, now: Instant, stream: &StreamView<'_>) {
         match self.transport_cc_ext.filter(|_| self.layers.depend_on_line(stream)) {
-            Some(id) => drop(self.line.get_or_insert_with(|| Box::new(Line::new(now, id)))),
-            None => self.line = None,
+            Some(id) => {
+                self.line.get_or_insert_with(|| Box::new(Line::new(now, id, self.next_number)));
+            }
+            None => {
+                let line = self.line.take();
+                line.inspect(|line| self.next_number = line.next_number());
+            }
         }
     }
 
@@ -226,6 +236,9 @@ impl Video {
         let ring = stream.ring(self.layers.current());
         let captured = stream.captured(self.layers.current());
         let Phase::Replaying(pacer) = &mut self.phase else { return };
+        if self.line.as_ref().is_some_and(|line| line.is_silent(now)) {
+            pacer.on_silence();
+        }
         pacer.refill(now);
         if self.sender.cursor().next() < ring.oldest() {
             self.start_anew(now, stream, lane);
