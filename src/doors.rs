@@ -139,6 +139,8 @@ async fn serve(
     closing: watch::Receiver<bool>,
 ) -> Result<()> {
     stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    crate::repeats::soon(&stream);
     let ends = ConnectionAddresses { remote: unmapped(remote), local: unmapped(stream.local_addr()?) };
     match tls {
         None => http(stream, ends, router, closing).await,

@@ -9,6 +9,8 @@ mod logging;
 mod metrics;
 mod orphans;
 mod publish;
+#[cfg(target_os = "linux")]
+mod repeats;
 mod serve;
 mod settings;
 mod studio;

@@ -13,7 +13,7 @@ use heliograph_edge::{
 };
 use heliograph_media::rtcp;
 
-use super::{Worker, arm_fast, outbox::Target, playing, queue::Commands};
+use super::{HANDSHAKE_COPIES, Worker, arm_fast, outbox::Target, playing, queue::Commands};
 use crate::{sys::recv, viewer::Stage};
 
 /// Receive calls in one go: bounded, so that a flood cannot keep media from going out.
@@ -88,7 +88,10 @@ impl Worker {
             return false;
         };
         if !answer.is_empty() {
-            self.wire.outbox.push(&Target { path, slot: route.slot, runs: false }, answer);
+            let copies = if matches!(viewer.stage, Stage::Playing(_)) { 1 } else { HANDSHAKE_COPIES };
+            for _ in 0..copies {
+                self.wire.outbox.push(&Target { path, slot: route.slot, runs: false }, answer);
+            }
         }
         if fresh {
             let given_up = viewer.own(path.remote);

@@ -7,7 +7,7 @@ import { restTargetMs } from "./latency";
 import { playableBy } from "./missingMedia";
 import { Observable } from "./observable";
 import { forcedSignaling, parseRoute, routeTargets } from "./route";
-import { measuredRoundTripMs } from "./secondTry";
+import { measuredOpeningMs } from "./secondTry";
 import { SessionKeeper } from "./sessionKeeper";
 import { findStream, StreamsClient } from "./streamsClient";
 import { ViewerSession } from "./viewerSession";
@@ -53,7 +53,7 @@ export function startHeliograph(window: Window & typeof globalThis): Heliograph 
         fetch: fetchFrom,
         makePeer: (configuration) => new window.RTCPeerConnection(configuration),
         openSocket: (url) => new window.WebSocket(url),
-        roundTripMs: (url) => measuredRoundTripMs(window, url),
+        openingMs: (url) => measuredOpeningMs(window, url),
         presence: (which) => presenceOf(streams, which),
         latency: choices.latency,
         playable: playableBy(window.RTCRtpReceiver),

@@ -40,11 +40,11 @@ describe("a session over the WebSocket", () => {
   });
 
   it("knocks a second time where the first packet seems to be lost", async () => {
-    const { session, sockets } = fakeSession(undefined, { roundTripMs: () => 40 });
+    const { session, sockets } = fakeSession(undefined, { openingMs: () => 80 });
     session.start();
-    await pass(210);
+    await pass(125);
     expect(sockets).toHaveLength(1);
-    await pass(20);
+    await pass(10);
     expect(sockets.map((socket) => socket.readyState)).toEqual([3, 0]);
     await pass(2_000);
     newest(sockets).accept();
@@ -53,7 +53,7 @@ describe("a session over the WebSocket", () => {
   });
 
   it("does not knock twice at a server that comes back", async () => {
-    const { session, sockets } = fakeSession(undefined, { roundTripMs: () => 40 });
+    const { session, sockets } = fakeSession(undefined, { openingMs: () => 80 });
     session.start();
     await pass();
     newest(sockets).accept();
@@ -64,13 +64,13 @@ describe("a session over the WebSocket", () => {
   });
 
   it("knocks once where the way is long or unknown, and not again once the socket is open", async () => {
-    for (const roundTripMs of [null, 300]) {
-      const { session, sockets } = fakeSession(undefined, { roundTripMs: () => roundTripMs });
+    for (const openingMs of [null, 1000]) {
+      const { session, sockets } = fakeSession(undefined, { openingMs: () => openingMs });
       session.start();
       await pass(2_000);
       expect(sockets).toHaveLength(1);
     }
-    const { session, sockets } = fakeSession(undefined, { roundTripMs: () => 40 });
+    const { session, sockets } = fakeSession(undefined, { openingMs: () => 80 });
     session.start();
     await pass(100);
     newest(sockets).accept();

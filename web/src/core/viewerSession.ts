@@ -31,8 +31,8 @@ export interface SessionParts {
   readonly endpoints: Promise<Endpoints>;
   readonly makePeer: (configuration: RTCConfiguration) => RTCPeerConnection;
   readonly openSocket: (url: string) => WebSocket;
-  /** A round trip to the server behind a socket's address, as far as the browser has measured it, in milliseconds. */
-  readonly roundTripMs: (url: string) => number | null;
+  /** What a socket to this address takes to open, as far as the browser has measured it, in milliseconds. */
+  readonly openingMs: (url: string) => number | null;
   readonly fetch: typeof fetch;
   /** What the list of streams says about a target. */
   readonly presence: (target: Target) => Presence;
@@ -239,7 +239,7 @@ export class ViewerSession {
       const url = socketUrl(endpoints, this.target);
       // A server that comes back to a crowd should not be knocked at twice by everybody.
       const first = this.#retries === 0 && !this.#memory.socketOpened;
-      const secondTry = first ? secondTryAfterMs(this.#parts.roundTripMs(url)) : null;
+      const secondTry = first ? secondTryAfterMs(this.#parts.openingMs(url)) : null;
       return new SocketClient(url, this.#parts.openSocket, negotiator, listener, secondTry);
     }
     return new WhepClient(

@@ -160,7 +160,7 @@ export function fakeSession(target: Target = { kind: "channel", name: "dawn" }, 
       sockets.push(socket);
       return socket as unknown as WebSocket;
     },
-    roundTripMs: () => null,
+    openingMs: () => null,
     fetch: fetches,
     presence: () => () => () => undefined,
     latency,
