@@ -235,6 +235,8 @@ impl Relay {
             stage: Stage::Signaling { early: Vec::new() },
             handshake: None,
             last_flight: None,
+            answered: None,
+            trip: None,
             mailbox: Arc::clone(&mailbox),
             waiting: Some(waiting),
             seat,

@@ -101,6 +101,7 @@ const COLUMNS = [
   ["complete", (row) => share(row.complete)],
   ["lost on link", (row) => row.lostOnLink],
   ["nack/rtx/pli", (row) => `${row.nacks}/${row.rtx}/${row.plis}`],
+  ["parity", (row) => row.fec],
   ["sound concealed", (row) => ms(row.concealedMs)],
 ];
 

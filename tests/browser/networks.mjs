@@ -69,6 +69,12 @@ export const cases = [
     goals: { freezesAMinute: 1, complete: 0.991 },
   },
   {
+    name: "delay-100-loss-5",
+    says: "100 ms each way, 5 % loss towards the viewer",
+    link: { down: { delayMs: 100, loss: 0.05 }, up: { delayMs: 100 } },
+    goals: { freezesAMinute: 1, complete: 0.991 },
+  },
+  {
     name: "rate-above",
     says: "a rate a fifth above the stream's",
     link: down({ rateKbit: ON_THE_LINK_KBIT * 1.2 }),

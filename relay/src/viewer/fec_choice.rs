@@ -53,9 +53,37 @@ pub(super) struct FecChoice {
     bursts: (u32, Option<Instant>),
     not_before: Option<Instant>,
     given_up: u32,
+    /// There was a report.
+    reported: bool,
 }
 
 impl FecChoice {
+    /// The handshake showed that the way there and back takes so long, or less.
+    pub(super) const fn on_way(&mut self, trip: Duration) {
+        self.least_trip = Some(trip);
+    }
+
+    /// Packets queued while the viewer caught up: the line is hardly wider than the stream, if at all, and its round trips
+    /// are long because of that.
+    pub(super) fn on_queue(&mut self, now: Instant) {
+        self.on = false;
+        self.not_before = Some(now + NOT_AGAIN);
+    }
+
+    /// The viewer asks for packets before its first report is in, which takes a second and more. `lost` is what its
+    /// requests amount to, in 1/256.
+    pub(super) fn on_early_loss(&mut self, now: Instant, lost: u32) {
+        let loss = lost.min(256) * SCALE;
+        let may = !self.reported && !self.on && self.bursts.0 == 0 && !self.is_barred(now);
+        let long = self.least_trip.is_some_and(|least| least >= LONG_WAY);
+        if may && long && (WORTH_IT..=NARROW).contains(&loss) {
+            self.on = true;
+            self.before = loss;
+            self.loss = Some((loss, now));
+            self.lost_at = Some(now);
+        }
+    }
+
     /// Takes a report: the part of the packets that were lost, in 1/256 (the reported one, or what requests amount to), and
     /// the round trip.
     pub(super) fn on_report(&mut self, now: Instant, lost: u32, trip: Option<Duration>) {
@@ -69,6 +97,10 @@ impl FecChoice {
         if loss >= WORTH_IT {
             self.lost_at = Some(now);
         }
+        if !std::mem::replace(&mut self.reported, true) {
+            // A few requests told little.
+            self.before = self.before.max(lost.min(256) * SCALE);
+        }
         let Some(least) = self.least_trip else { return };
         let queues = self.trips.iter().all(|trip| trip.is_some_and(|trip| trip > least + QUEUE));
         self.narrow = queues || loss > NARROW;
@@ -76,7 +108,7 @@ impl FecChoice {
             let quiet = self.lost_at.is_none_or(|at| now.saturating_duration_since(at) >= HOLD);
             if self.narrow || loss > self.before * 2 + WORSE {
                 self.give_up(now);
-            } else if loss < NOTHING && quiet {
+            } else if loss < NOTHING && quiet || least < LONG_WAY {
                 self.on = false;
             }
         } else if !self.is_barred(now) && !self.narrow && loss >= WORTH_IT && least >= LONG_WAY {
@@ -178,6 +210,47 @@ mod tests {
         }
         assert!(!after(&[(60, 200)]).0.spares_round_trips(Instant::now()), "too narrow to be mended");
         assert!(FecChoice::default().spares_round_trips(Instant::now()), "as long as nothing is known");
+    }
+
+    #[test]
+    fn requests_begin_it_where_the_handshake_showed_a_long_way() {
+        let now = Instant::now();
+        let ms = Duration::from_millis;
+        let begun = |trip: Option<u64>, lost| {
+            let mut choice = FecChoice::default();
+            trip.map(ms).into_iter().for_each(|trip| choice.on_way(trip));
+            choice.on_early_loss(now, lost);
+            choice
+        };
+        for (trip, lost, percent) in [
+            (None, 5, None),
+            (Some(60), 5, None),
+            (Some(200), 0, None),
+            (Some(200), 5, Some(30)),
+            (Some(200), 60, None),
+        ] {
+            assert_eq!(begun(trip, lost).percent(), percent, "{trip:?}, {lost}");
+        }
+
+        let mut choice = begun(Some(200), 5);
+        choice.on_report(now + ms(1000), 40, Some(LONG));
+        choice.on_report(now + ms(2000), 40, Some(LONG));
+        assert_eq!(choice.percent(), Some(40), "a few requests told little of the loss");
+        let mut choice = begun(Some(90), 5);
+        choice.on_report(now + ms(1000), 5, Some(ms(42)));
+        assert_eq!(choice.percent(), None, "the viewer was slow, not the way");
+
+        let mut choice = FecChoice::default();
+        choice.on_way(LONG);
+        choice.on_queue(now);
+        choice.on_early_loss(now, 5);
+        choice.on_report(now + ms(1000), 5, Some(LONG));
+        assert_eq!(choice.percent(), None, "narrow");
+        let mut choice = FecChoice::default();
+        choice.on_way(LONG);
+        choice.on_request(now, &(0..8).map(WireSeq).collect::<Vec<_>>());
+        choice.on_early_loss(now, 5);
+        assert_eq!(choice.percent(), None, "a burst");
     }
 
     #[test]

@@ -96,6 +96,9 @@ pub(crate) struct Viewer {
     pub(crate) handshake: Option<HandshakeLink>,
     /// From the keys until the viewer has shown that it has them, too.
     pub(crate) last_flight: Option<SentFlight>,
+    /// When its first check was answered; then, how long it took for its DTLS to come, which waits for that answer.
+    pub(crate) answered: Option<Instant>,
+    pub(crate) trip: Option<Duration>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) waiting: Option<WaitingSeat>,
     pub(crate) seat: Seat,

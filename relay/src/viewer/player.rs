@@ -162,6 +162,13 @@ impl Player {
         })
     }
 
+    /// The handshake showed that the way there and back takes so long, or less.
+    pub(crate) fn set_way(&mut self, trip: Duration) {
+        if let Some((_, choice)) = self.video.as_mut().and_then(|video| video.fec.as_deref_mut()) {
+            choice.on_way(trip.clamp(*ROUND_TRIP.start(), *ROUND_TRIP.end()));
+        }
+    }
+
     /// The viewer is connected: video from the newest keyframe, audio from now.
     pub(crate) fn start(&mut self, now: Instant, stream: &StreamView<'_>) {
         self.late_seen = stream.late.next();
@@ -402,6 +409,7 @@ impl Player {
                                 Resend::OverBudget => lane.counters.resend_over_budget += 1,
                             }
                         }
+                        video.choose_fec_early(now);
                     }
                 }
                 Rtcp::Pli { media } => self.on_keyframe_request(now, media, None, stream, &ask, lane),

@@ -160,6 +160,20 @@ fn parity_packets_are_for_losses_on_a_long_way() {
 }
 
 #[test]
+fn the_first_request_begins_it_where_the_handshake_showed_a_long_way() {
+    for (trip, most) in [(None, 0), (Some(Duration::from_millis(40)), 0), (Some(LONG), 40)] {
+        let mut world = World::with_fec(1);
+        trip.into_iter().for_each(|trip| world.player.set_way(trip));
+        let seqs: Vec<u64> = world.shows(10).iter().map(|packet| packet.seq.into()).collect();
+        assert_eq!(world.parity_in(10), 0, "nothing is lost yet");
+        world.nack(&[seqs[2]]);
+        world.plain();
+        let parity = world.parity_in(10);
+        assert!((most / 2..=most).contains(&parity), "{trip:?}: {parity}");
+    }
+}
+
+#[test]
 fn whoever_loses_many_in_a_row_gets_them_again_instead() {
     let mut world = World::with_fec(1);
     world.reports(5, LONG);

@@ -157,6 +157,12 @@ impl Video {
         if let Phase::Replaying(pacer) = &mut self.phase {
             pacer.on_heard(&heard);
         }
+        if let Some((fec, choice)) = self.fec.as_deref_mut()
+            && self.line.as_ref().is_some_and(|line| line.is_narrow())
+        {
+            choice.on_queue(now);
+            fec.set(None, self.sender.cursor().next_out());
+        }
         let begins = self.settled.is_none();
         self.layers.on_heard(now, &heard, begins, stream);
     }
@@ -382,8 +388,21 @@ impl Video {
 
     /// The viewer reports: whether it gets parity packets from now on.
     pub(super) fn choose_fec(&mut self, now: Instant, round_trip: Option<Duration>) {
-        let Some((fec, choice)) = self.fec.as_deref_mut() else { return };
+        let Some((_, choice)) = self.fec.as_deref_mut() else { return };
         choice.on_report(now, self.resends.loss(), round_trip);
+        self.set_fec();
+    }
+
+    /// The viewer has asked for something again: the same, before there is a report.
+    pub(super) fn choose_fec_early(&mut self, now: Instant) {
+        let live = matches!(self.phase, Phase::Live);
+        let Some((_, choice)) = self.fec.as_deref_mut().filter(|_| live) else { return };
+        choice.on_early_loss(now, self.resends.loss());
+        self.set_fec();
+    }
+
+    fn set_fec(&mut self) {
+        let Some((fec, choice)) = self.fec.as_deref_mut() else { return };
         // With layers, a viewer that loses something is moved to a smaller one.
         let may = matches!(self.phase, Phase::Live) && self.line.is_none();
         fec.set(choice.percent().filter(|_| may), self.sender.cursor().next_out());

@@ -505,6 +505,9 @@ impl Worker {
         viewer.seat.watch();
         viewer.mailbox.connected();
         debug!(viewer = %viewer.id, stream = %viewer.stream, profile = ?keys.profile(), "viewer connected");
+        if let Some(trip) = viewer.trip {
+            player.set_way(trip);
+        }
         if let Some(stream) = self.streams.get_mut(&viewer.stream) {
             player.start(now, &stream.view());
             stream.add_player(slot);

@@ -94,6 +94,7 @@ impl Worker {
             }
         }
         if fresh {
+            viewer.answered.get_or_insert(now);
             let given_up = viewer.own(path.remote);
             self.addresses.insert(path.remote, route.slot);
             if let Some(address) = given_up
@@ -113,6 +114,9 @@ impl Worker {
         let Some(Some(viewer)) = self.viewers.get_mut(slot as usize) else { return false };
         if !viewer.ice.validated(Path::Udp(path)) {
             return false;
+        }
+        if let Some(answered) = viewer.answered {
+            viewer.trip.get_or_insert(now.saturating_duration_since(answered));
         }
         match &viewer.stage {
             Stage::Signaling { .. } => viewer.keep_early(bytes),
