@@ -1,11 +1,10 @@
 import { type RefObject, useEffect, useState } from "react";
 import { previewUrl } from "../core/config";
+import { firstPicture, release } from "../core/firstPicture";
 import { useHeliograph } from "./useHeliograph";
 
 /** How often a card in sight gets a new still. */
 const EVERY_MS = 6_000;
-/** Decoding takes milliseconds; whoever has not finished by then is stuck. */
-const PATIENCE_MS = 5_000;
 /** Wider than a card ever is on a screen with one pixel for each of ours. */
 const WIDEST_PX = 480;
 
@@ -29,7 +28,10 @@ export function usePreview(canvas: RefObject<HTMLCanvasElement | null>, port: nu
       const known = await endpoints;
       if (signal.aborted || !inSight || document.hidden) return;
       // Cards that are on many screens ask for the same address, so that caches on the way can answer.
-      const video = await firstPicture(previewUrl(known, port, Math.floor(Date.now() / EVERY_MS)));
+      const video = await firstPicture(
+        previewUrl(known, port, Math.floor(Date.now() / EVERY_MS)),
+        document.createElement("video"),
+      );
       if (isOver(signal)) return;
       if (video) {
         place.width = Math.min(WIDEST_PX, video.videoWidth);
@@ -60,35 +62,3 @@ export function usePreview(canvas: RefObject<HTMLCanvasElement | null>, port: nu
 
 /** Asked anew: TypeScript would remember the answer from before the wait. */
 const isOver = (signal: AbortSignal): boolean => signal.aborted;
-
-/** The first picture of a film, decoded; null when there is none or the browser cannot play it. */
-function firstPicture(url: string): Promise<HTMLVideoElement | null> {
-  return new Promise((resolve) => {
-    const video = document.createElement("video");
-    const finish = (found: boolean): void => {
-      clearTimeout(timer);
-      video.onloadeddata = video.onerror = null;
-      if (!found) release(video);
-      resolve(found ? video : null);
-    };
-    const timer = setTimeout(() => {
-      finish(false);
-    }, PATIENCE_MS);
-    video.muted = true;
-    video.preload = "auto";
-    video.playsInline = true;
-    video.onloadeddata = () => {
-      finish(video.videoWidth > 0);
-    };
-    video.onerror = () => {
-      finish(false);
-    };
-    video.src = url;
-  });
-}
-
-/** Lets go of the decoder: browsers have few. */
-function release(video: HTMLVideoElement): void {
-  video.removeAttribute("src");
-  video.load();
-}
