@@ -151,11 +151,11 @@ describe("a broadcast in a real browser", { timeout: 420_000 }, () => {
           await page.waitForTimeout(2500);
           held.balanced = await page.evaluate(heldBack, 1000);
           await choose(page, /^Smooth/);
-          // Pictures are there after five seconds; Chromium stretches sound by less than a tenth.
+          // Pictures are there after ten seconds, sound a second later: Chromium stretches it by less than a tenth.
           await page.waitForTimeout(11_500);
           held.smooth = await page.evaluate(heldBack, 1000);
           await choose(page, /^Balanced/);
-          await page.waitForTimeout(7500);
+          await page.waitForTimeout(11_000);
           held.again = await page.evaluate(heldBack, 1000);
         },
       });

@@ -79,10 +79,10 @@ describe("the viewer's choice of a delay", () => {
     expect(seen).toEqual([
       [50, null],
       [50, null],
-      [90, 40],
-      [110, 60],
-      [90, 40],
       [70, 20],
+      [80, 30],
+      [70, 20],
+      [60, 10],
       [50, null],
       [30, null],
       [10, null],
@@ -103,10 +103,13 @@ describe("the viewer's choice of a delay", () => {
     await pass(5000);
     expect(newest(peers).targets).toEqual([400, 400]);
     newest(sockets).say("playout", { min_ms: 0, max_ms: 1250, limit_ms: 4000 });
-    await pass(5000);
+    await pass(7000);
     expect(newest(peers).targets).toEqual([1000, 1000]);
     latency.set("lowest");
-    await pass(6000);
+    await pass(9000);
+    // What is not allowed any more would be thrown away.
+    expect(wishes(newest(sockets))).toEqual([{ min_ms: 0, max_ms: 1250 }]);
+    await pass(2000);
     expect(wishes(newest(sockets))).toEqual([{ min_ms: 0, max_ms: 1250 }, null]);
     expect(newest(peers).targets).toEqual([null, null]);
     newest(sockets).say("playout", { min_ms: 0, max_ms: 500, limit_ms: 4000 });
@@ -144,7 +147,7 @@ describe("the viewer's choice of a delay", () => {
     expect(newest(fetches.mock.calls)[0]).toBe("https://tower.example/whep/dawn?playout_max_ms=1250");
     newest(peers).become("connected");
     session.pictureShown(newest(peers).stream);
-    await pass(6000);
+    await pass(10_000);
     expect(newest(peers).targets).toEqual([1000, 1000]);
   });
 
