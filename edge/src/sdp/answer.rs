@@ -6,7 +6,7 @@ use super::formats::{Feedback, Format};
 use super::offer::{choose, media_word, negotiated};
 use super::remote::{Remote, Section};
 use super::write::{
-    CAPTURE_TIME_EXTENSION, Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION,
+    CAPTURE_TIME_EXTENSION, Lines, MID_EXTENSION, OPUS_FMTP, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION,
 };
 use super::{LocalDescription, Negotiated, NegotiatedTrack, SdpError};
 
@@ -96,7 +96,7 @@ fn write_accepted(
             let theirs = format.and_then(Format::echo);
             lines.video_with(track.payload_type, ours.codec(), theirs, feedback);
         }
-        _ => lines.opus(track.payload_type),
+        _ => lines.opus(track.payload_type, OPUS_FMTP),
     }
     if let Some(rtx) = track.rtx_payload_type {
         lines.rtx(rtx, track.payload_type);

@@ -88,6 +88,11 @@ impl Format {
         (fmtp.len() <= MAX_ECHO && fmtp.bytes().all(|byte| matches!(byte, b' '..=b'~'))).then_some(fmtp)
     }
 
+    /// The peer says that it sends one channel only (RFC 7587 section 6.1).
+    pub(super) fn is_mono(&self) -> bool {
+        self.parameter("sprop-stereo") == Some("0")
+    }
+
     /// Opus is always announced with two channels (RFC 7587 section 7).
     pub(super) fn is_opus(&self) -> bool {
         self.is("opus", 48_000) && self.channels == 2

@@ -5,7 +5,8 @@ use heliograph_media::{MediaKind, PayloadType, Ssrc, video::VideoFormat};
 use super::formats::{Feedback, Format};
 use super::remote::{Remote, Section};
 use super::write::{
-    CAPTURE_TIME_EXTENSION, Lines, MID_EXTENSION, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION, parameters,
+    CAPTURE_TIME_EXTENSION, Lines, MID_EXTENSION, OPUS_FMTP, PLAYOUT_DELAY_EXTENSION, TRANSPORT_CC_EXTENSION,
+    parameters,
 };
 use super::{LocalDescription, Negotiated, NegotiatedFec, NegotiatedTrack, SdpError, VideoSource, h264};
 
@@ -47,7 +48,7 @@ pub fn offer(local: &LocalDescription<'_>) -> String {
     }
     if let Some(audio) = &local.audio {
         begin(&mut lines, local, MediaKind::Audio, &OPUS_PT.to_string());
-        lines.opus(payload_type(OPUS_PT));
+        lines.opus(payload_type(OPUS_PT), OPUS_FMTP);
         lines.sources(local, "audio", audio.ssrc, None, None);
     }
     lines.finish()

@@ -7,7 +7,10 @@ use super::formats::{Feedback, Format};
 use super::offer::media_word;
 use super::remote::{Remote, Section};
 use super::simulcast::Simulcast;
-use super::write::{Lines, MID_EXTENSION, REPAIRED_RID_EXTENSION, RID_EXTENSION, TRANSPORT_CC_EXTENSION};
+use super::write::{
+    Lines, MID_EXTENSION, OPUS_FMTP, OPUS_MONO_FMTP, REPAIRED_RID_EXTENSION, RID_EXTENSION,
+    TRANSPORT_CC_EXTENSION,
+};
 use super::{LocalTransport, SdpError};
 use crate::dtls::{DtlsRole, Fingerprint};
 
@@ -219,7 +222,7 @@ fn write_accepted(
     lines.line(format_args!("a=recvonly"));
     match chosen.codec {
         Codec::Opus => {
-            lines.opus(number);
+            lines.opus(number, if format.is_mono() { OPUS_MONO_FMTP } else { OPUS_FMTP });
             lines.feedback(number, chosen.feedback);
         }
         Codec::H264 => {

@@ -172,6 +172,16 @@ fn what_webrtc_cannot_do_without() {
     assert!(receive_it(&clash).unwrap().1.video.is_none());
 }
 
+#[test]
+fn who_has_one_channel_is_not_told_to_prefer_two() {
+    assert!(OBS.contains("a=fmtp:111 "), "the offer of OBS has parameters");
+    for (theirs, in_stereo) in [("sprop-stereo=0", false), ("sprop-stereo=1", true), ("minptime=10", true)] {
+        let parameters = format!("a=fmtp:111 {theirs};x=");
+        let (answer, _) = receive_it(&OBS.replace("a=fmtp:111 ", &parameters)).unwrap();
+        assert_eq!(answer.contains("stereo=1"), in_stereo, "{theirs}");
+    }
+}
+
 proptest! {
     #[test]
     fn cut_and_damaged_offers_never_panic(at in 0_usize..4_000, byte in any::<u8>(), length in 0_usize..5_000) {

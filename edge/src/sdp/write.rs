@@ -18,6 +18,8 @@ pub(super) const PLAYOUT_DELAY_EXTENSION: &str = "http://www.webrtc.org/experime
 pub(super) const CAPTURE_TIME_EXTENSION: &str =
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 pub(super) const OPUS_FMTP: &str = "minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1";
+/// For publishers with one channel: GStreamer breaks off when it is told that two are preferred.
+pub(super) const OPUS_MONO_FMTP: &str = "minptime=10;useinbandfec=1";
 
 /// Lines of an SDP. Writing to a `String` cannot fail, so the lines need no error handling of their own.
 pub(super) struct Lines(String);
@@ -132,10 +134,10 @@ impl Lines {
         self.line(format_args!("a=fmtp:{number} repair-window=10000000"));
     }
 
-    pub(super) fn opus(&mut self, number: PayloadType) {
+    pub(super) fn opus(&mut self, number: PayloadType, parameters: &str) {
         let number = number.get();
         self.line(format_args!("a=rtpmap:{number} opus/48000/2"));
-        self.line(format_args!("a=fmtp:{number} {OPUS_FMTP}"));
+        self.line(format_args!("a=fmtp:{number} {parameters}"));
     }
 
     pub(super) fn extension(&mut self, id: Option<u8>, uri: &str) {
