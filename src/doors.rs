@@ -40,6 +40,8 @@ pub(crate) fn listen(name: &str, addr: Option<IpAddr>, port: u16) -> Result<TcpL
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::new(addr, port))?;
+        #[cfg(target_os = "linux")]
+        crate::repeats::soon(&socket);
         socket.listen(1024)
     };
     let listener = match addr {
@@ -139,8 +141,6 @@ async fn serve(
     closing: watch::Receiver<bool>,
 ) -> Result<()> {
     stream.set_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    crate::repeats::soon(&stream);
     let ends = ConnectionAddresses { remote: unmapped(remote), local: unmapped(stream.local_addr()?) };
     match tls {
         None => http(stream, ends, router, closing).await,

@@ -67,7 +67,7 @@ impl FecChoice {
     /// are long because of that.
     pub(super) fn on_queue(&mut self, now: Instant) {
         self.on = false;
-        self.not_before = Some(now + NOT_AGAIN);
+        self.not_before = self.not_before.max(Some(now + NOT_AGAIN));
     }
 
     /// The viewer asks for packets before its first report is in, which takes a second and more. `lost` is what its
@@ -246,6 +246,9 @@ mod tests {
         choice.on_early_loss(now, 5);
         choice.on_report(now + ms(1000), 5, Some(LONG));
         assert_eq!(choice.percent(), None, "narrow");
+        choice.not_before = Some(now + 9 * NOT_AGAIN);
+        choice.on_queue(now);
+        assert_eq!(choice.not_before, Some(now + 9 * NOT_AGAIN), "barred for longer already");
         let mut choice = FecChoice::default();
         choice.on_way(LONG);
         choice.on_request(now, &(0..8).map(WireSeq).collect::<Vec<_>>());

@@ -138,7 +138,7 @@ describe("WatchPage", () => {
     expect(screen.getByRole("menuitemradio", { checked: true }).textContent).toContain("Balanced");
     fireEvent.click(screen.getByRole("menuitemradio", { name: /Smooth/ }));
     expect(latency.snapshot()).toBe("smooth");
-    await settle(3000);
+    await settle(4000);
     expect(newest(peers).targets).toEqual([400, 400]);
     expect(window.localStorage.getItem("heliograph.latency")).toBe("smooth");
     expect(screen.queryByRole("menu")).toBeNull();
