@@ -127,7 +127,7 @@ impl Video {
         let bitrate = ring.bitrate(now);
         let mut pacer = Pacer::new(now, bitrate).at_most(self.slowed_to);
         if let Some(id) = self.transport_cc_ext {
-            let line = self.line.get_or_insert_with(|| Box::new(Line::new(now, id, self.next_number)));
+            let line = self.line(now, id);
             let age = ring.get(keyframe).map(|first| now.saturating_duration_since(first.arrival));
             line.open(now, bitrate, bitrate.bytes_in(age.unwrap_or_default()));
             // What the line is known to carry holds for another replay, too.
@@ -171,13 +171,19 @@ impl Video {
     pub(super) fn keep_line(&mut self, now: Instant, stream: &StreamView<'_>) {
         match self.transport_cc_ext.filter(|_| self.layers.depend_on_line(stream)) {
             Some(id) => {
-                self.line.get_or_insert_with(|| Box::new(Line::new(now, id, self.next_number)));
+                self.line(now, id);
             }
             None => {
-                let line = self.line.take();
-                line.inspect(|line| self.next_number = line.next_number());
+                if let Some(line) = self.line.take() {
+                    self.next_number = line.next_number();
+                }
             }
         }
+    }
+
+    /// The line that is there, or one whose numbers follow those of the one before it.
+    fn line(&mut self, now: Instant, id: u8) -> &mut Line {
+        self.line.get_or_insert_with(|| Box::new(Line::new(now, id, self.next_number)))
     }
 
     /// The viewer asks for a keyframe although one is on its way: it threw away what came before the parameter sets.
