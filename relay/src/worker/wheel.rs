@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 const BUCKETS: usize = 1024;
 const WORDS: usize = BUCKETS / 64;
-/// One bucket. Deadlines fire up to this much late.
+/// One bucket. Fast deadlines fire up to this much late.
 const TICK: Duration = Duration::from_millis(1);
+/// Slow deadlines wait for a tick that is a multiple of this. Otherwise hundreds of viewers, who came one by one, would
+/// have the thread woken hundreds of times a second, for one report each.
+const SLOW_TICKS: u64 = 32;
 
 /// What a deadline is for. Each viewer has at most one of each that counts; see [`Entry::tick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,10 @@ impl Wheel {
     /// Adds a deadline and returns its tick, for recognising it when it fires. Deadlines of the past fire next.
     pub(crate) fn add(&mut self, slot: u32, kind: TimerKind, at: Instant) -> u64 {
         let tick = self.tick_after(at).max(self.now + 1);
+        let tick = match kind {
+            TimerKind::Fast => tick,
+            TimerKind::Slow => tick.next_multiple_of(SLOW_TICKS),
+        };
         let bucket = tick as usize % BUCKETS;
         self.buckets[bucket].push(Entry { slot, kind, tick });
         self.occupied[bucket / 64] |= 1 << (bucket % 64);
@@ -159,14 +166,33 @@ mod tests {
         let start = Instant::now();
         let mut wheel = Wheel::new(start);
         for slot in 0..3000_u32 {
-            wheel.add(slot, TimerKind::Slow, start + Duration::from_millis(u64::from(slot)));
+            wheel.add(slot, TimerKind::Fast, start + Duration::from_millis(u64::from(slot)));
         }
         let mut all = fired(&mut wheel, start + Duration::from_secs(100));
         all.sort_unstable();
         assert_eq!(all, (0..3000).collect::<Vec<_>>());
         assert_eq!(wheel.next_due(), None);
-        wheel.add(9, TimerKind::Slow, start);
+        wheel.add(9, TimerKind::Fast, start);
         assert_eq!(wheel.next_due(), Some(start + Duration::from_millis(100_001)));
+    }
+
+    #[test]
+    fn slow_deadlines_of_many_fire_together() {
+        let start = Instant::now();
+        let mut wheel = Wheel::new(start);
+        for slot in 0..500_u32 {
+            let joined = Duration::from_millis(u64::from(slot) * 2);
+            let tick = wheel.add(slot, TimerKind::Slow, start + joined + Duration::from_secs(1));
+            let late = wheel.instant_of(tick).duration_since(start + joined + Duration::from_secs(1));
+            assert!(late < Duration::from_millis(32), "{late:?}");
+        }
+        let (mut wakes, mut seen) = (0, 0);
+        while let Some(next) = wheel.next_due() {
+            let fired = fired(&mut wheel, next).len();
+            wakes += usize::from(fired > 0);
+            seen += fired;
+        }
+        assert_eq!((wakes, seen), (32, 500), "a second of joins, a thirty-second of it a wake");
     }
 
     #[test]
