@@ -6,14 +6,15 @@ mod shape;
 
 use std::sync::Arc;
 
-pub(crate) use self::{
-    sender::{Outlet, Publisher, PublisherFigures},
-    shape::Shape,
+pub(crate) use self::sender::{Outlet, Publisher, PublisherFigures};
+pub use self::{
+    sender::SOUND,
+    shape::{FULL, Shape},
 };
 use crate::timeline::Timeline;
 
 /// Pictures per second.
-pub(crate) const PICTURES_PER_SECOND: u32 = 30;
+pub const PICTURES_PER_SECOND: u32 = 30;
 /// Ticks of the video clock (90 kHz) per picture.
 const PICTURE_TICKS: u32 = 90_000 / PICTURES_PER_SECOND;
 /// Ticks of the audio clock (48 kHz) per packet: 20 ms.

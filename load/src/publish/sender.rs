@@ -21,8 +21,8 @@ use crate::{
     timeline::Frame,
 };
 
-/// Bytes of a sound: 128 kbit/s.
-const SOUND: usize = 320;
+/// Payload of a packet of sound in bytes: 128 kbit/s.
+pub const SOUND: usize = 320;
 const PICTURE: Duration = Duration::from_nanos(1_000_000_000 / PICTURES_PER_SECOND as u64);
 const SOUND_TIME: Duration = Duration::from_millis(20);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PICTURES_PER_SECOND;
 
 /// Payload of a full packet in bytes.
-pub(super) const FULL: usize = 1200;
+pub const FULL: usize = 1200;
 /// A keyframe is about so many times as large as another picture.
 const KEYFRAME_WEIGHT: u64 = 11;
 /// How far sizes stray from their mean, in percent.
@@ -14,7 +14,7 @@ const SPREAD: u64 = 25;
 
 /// Sizes of the pictures of a stream.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
+pub struct Shape {
     /// Pictures from one keyframe to the next.
     interval: u64,
     /// Mean bytes of a picture that is not a keyframe.
@@ -22,9 +22,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// # Panics
-    /// Never: any interval is at least one picture.
-    pub(crate) fn new(bitrate_kbit: u32, keyframe_interval: Duration) -> Self {
+    /// Of a stream with so many kilobits of video a second. Any interval is at least one picture.
+    pub fn new(bitrate_kbit: u32, keyframe_interval: Duration) -> Self {
         let interval =
             (keyframe_interval.as_secs_f64() * f64::from(PICTURES_PER_SECOND)).round().max(1.0) as u64;
         let bytes = u64::from(bitrate_kbit) * 125 * interval / u64::from(PICTURES_PER_SECOND);
@@ -32,7 +31,7 @@ impl Shape {
     }
 
     /// Pictures from one keyframe to the next.
-    pub(crate) fn interval(self) -> u64 {
+    pub fn interval(self) -> u64 {
         self.interval
     }
 
@@ -41,7 +40,7 @@ impl Shape {
     }
 
     /// Bytes of a picture's slices: the same for the same number, every time.
-    pub(super) fn bytes(self, picture: u64) -> usize {
+    pub fn bytes(self, picture: u64) -> usize {
         let weight = if self.is_keyframe(picture) { KEYFRAME_WEIGHT } else { 1 };
         // A number that looks drawn by chance (the finaliser of splitmix64).
         let mut chance = picture.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -52,7 +51,7 @@ impl Shape {
     }
 
     /// Packets that a picture's slices take.
-    pub(super) fn packets(self, picture: u64) -> u64 {
+    pub fn packets(self, picture: u64) -> u64 {
         self.bytes(picture).div_ceil(FULL) as u64
     }
 }

@@ -1,5 +1,5 @@
 //! What the kernel takes anyway: the bare loop of `sendto` with segmentation offload, to as many sockets as a case
-//! has viewers, in the shape of the benchmark's stream. Packets are already made: no sealing, no logic. What a
+//! has viewers, picture by picture in the sizes of the generator's stream, to sockets like those of its viewers. Packets are already made: no sealing, no logic. What a
 //! server costs above this is its own.
 //!
 //! Sender and readers are processes of their own, so that each can be kept on the processors that the server and
@@ -7,7 +7,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     os::fd::AsRawFd,
     process::{Child, Command, Stdio},
@@ -15,21 +15,19 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use heliograph_load::stream::{FULL, PICTURES_PER_SECOND, SOUND, Shape};
 
 use crate::cpus::Placement;
 
-/// A sealed packet of full size: header, extension block, payload and tag.
-const FULL: usize = 12 + 8 + 1200 + 16;
-/// The last packet of a picture.
-const LAST: usize = 12 + 8 + 500 + 16;
-/// A packet of sound.
-const SOUND: usize = 12 + 8 + 160 + 16;
-const PICTURE: Duration = Duration::from_nanos(33_333_333);
+/// What a sealed packet is longer than its payload: header, extension block and tag.
+const AROUND: usize = 12 + 8 + 16;
+/// A sealed packet of full size.
+const PACKET: usize = FULL + AROUND;
+const PICTURE: Duration = Duration::from_nanos(1_000_000_000 / PICTURES_PER_SECOND as u64);
 const SOUND_EVERY: Duration = Duration::from_millis(20);
-/// Pictures from one keyframe to the next, and packets in either.
-const KEYFRAME_EVERY: u32 = 60;
-const KEYFRAME_PACKETS: usize = 85;
-const PICTURE_PACKETS: usize = 9;
+/// The generator's stream, as it is without further options.
+const KBIT: u32 = 2_500;
+const KEYFRAME_EVERY: Duration = Duration::from_secs(2);
 /// Packets of one message, as the server sends them.
 const RUN: usize = 50;
 
@@ -70,14 +68,15 @@ fn start(placement: &Placement, arguments: &[String]) -> anyhow::Result<Child> {
 /// Sends for `seconds` to the ports on standard input and prints microseconds per packet.
 pub(crate) fn send(seconds: u64) -> anyhow::Result<()> {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
+    io::stdin().read_line(&mut line)?;
     let targets: Vec<SocketAddr> = line
         .split_whitespace()
         .map(|port| Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?))))
         .collect::<anyhow::Result<_>>()?;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket2::SockRef::from(&socket).set_send_buffer_size(8 << 20)?;
-    let buffer = vec![0x5a; RUN * FULL];
+    let buffer = vec![0x5a; RUN * PACKET];
+    let shape = Shape::new(KBIT, KEYFRAME_EVERY);
     let (mut packets, start, before) = (0_u64, Instant::now(), processor_time()?);
     let (mut pictures, mut sounds) = (0_u32, 0_u32);
     let end = Duration::from_secs(seconds);
@@ -92,25 +91,27 @@ pub(crate) fn send(seconds: u64) -> anyhow::Result<()> {
             sounds += 1;
             segment(&socket, 0)?;
             for &target in &targets {
-                packets += u64::from(socket.send_to(&buffer[..SOUND], target).is_ok());
+                packets += u64::from(socket.send_to(&buffer[..SOUND + AROUND], target).is_ok());
             }
             continue;
         }
-        segment(&socket, FULL)?;
-        let mut left = if pictures % KEYFRAME_EVERY == 0 { KEYFRAME_PACKETS } else { PICTURE_PACKETS };
+        segment(&socket, PACKET)?;
+        let picture = u64::from(pictures);
+        let (full, last) = ((shape.packets(picture) - 1) as usize, shape.bytes(picture));
+        let mut left = full * PACKET + (last - full * FULL + AROUND);
         pictures += 1;
         while left > 0 {
-            let run = left.min(RUN);
-            left -= run;
-            let bytes = if left == 0 { (run - 1) * FULL + LAST } else { run * FULL };
+            let bytes = left.min(RUN * PACKET);
+            left -= bytes;
             for &target in &targets {
-                packets += if socket.send_to(&buffer[..bytes], target).is_ok() { run as u64 } else { 0 };
+                let sent = socket.send_to(&buffer[..bytes], target).is_ok();
+                packets += if sent { bytes.div_ceil(PACKET) as u64 } else { 0 };
             }
         }
     }
     let used = processor_time()? - before;
     ensure!(packets > 0, "nothing could be sent");
-    writeln!(std::io::stdout(), "{}", used.as_secs_f64() * 1e6 / packets as f64)?;
+    writeln!(io::stdout(), "{}", used.as_secs_f64() * 1e6 / packets as f64)?;
     Ok(())
 }
 
@@ -121,14 +122,16 @@ pub(crate) fn read(count: usize) -> anyhow::Result<()> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket2::SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
         socket.set_nonblocking(true)?;
+        // So do the generator's; the sender's processor reads the clock for it.
+        set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         sockets.push(socket);
     }
     let ports: Vec<String> = sockets
         .iter()
         .map(|socket| Ok(socket.local_addr()?.port().to_string()))
-        .collect::<std::io::Result<_>>()?;
-    writeln!(std::io::stdout(), "{}", ports.join(" "))?;
-    std::io::stdout().flush()?;
+        .collect::<io::Result<_>>()?;
+    writeln!(io::stdout(), "{}", ports.join(" "))?;
+    io::stdout().flush()?;
     std::thread::spawn(move || {
         let mut buffer = [0; 2048];
         loop {
@@ -138,28 +141,25 @@ pub(crate) fn read(count: usize) -> anyhow::Result<()> {
             std::thread::sleep(Duration::from_millis(3));
         }
     });
-    for line in std::io::stdin().lines() {
+    for line in io::stdin().lines() {
         line?;
     }
     Ok(())
 }
 
 /// Sets the size into which the kernel cuts what this socket sends; 0 = not at all.
-#[allow(unsafe_code, reason = "the option has no safe wrapper in the standard library")]
 fn segment(socket: &UdpSocket, bytes: usize) -> anyhow::Result<()> {
-    let size = libc::c_int::try_from(bytes)?;
+    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, libc::c_int::try_from(bytes)?)
+        .context("this kernel has no UDP segmentation offload")
+}
+
+#[allow(unsafe_code, reason = "the options have no safe wrapper in the standard library")]
+fn set(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: pointer and length describe a live integer, which the kernel only reads.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_UDP,
-            libc::UDP_SEGMENT,
-            (&raw const size).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    ensure!(result == 0, "this kernel has no UDP segmentation offload");
-    Ok(())
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// User and system time of this process so far, in the nanoseconds of the scheduler.

@@ -63,9 +63,9 @@ fn bench(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let cases: Vec<(usize, Case)> =
         cases.filter(|(index, _)| arguments.only.is_empty() || arguments.only.contains(index)).collect();
-    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); cases.len()];
+    let mut measured: Vec<Vec<Row>> = vec![Vec::new(); cases.len()];
     for _ in 0..arguments.rounds {
-        for ((index, case), rounds) in cases.iter().zip(&mut rows) {
+        for ((index, case), rounds) in cases.iter().zip(&mut measured) {
             let row =
                 run::run(&arguments.program, *case, Duration::from_secs(arguments.seconds), &processors)?;
             writeln!(
@@ -79,14 +79,19 @@ fn bench(arguments: &Arguments) -> anyhow::Result<()> {
             rounds.push(row);
         }
     }
-    let rows: Vec<Row> = rows.iter().filter_map(|rounds| Row::median(rounds)).collect();
+    let rows: Vec<Row> = measured.iter().filter_map(|rounds| Row::median(rounds)).collect();
     let (table, goals) = (report::table(&rows), report::goals(&rows));
     let machine = run::machine(&processors);
+    let (seconds, rounds) = (arguments.seconds, arguments.rounds);
+    let mut options = format!("--seconds {seconds} --rounds {rounds}");
+    if !arguments.only.is_empty() {
+        let only: Vec<String> = arguments.only.iter().map(ToString::to_string).collect();
+        options.push_str(&format!(" --only {}", only.join(",")));
+    }
     let figures = format!(
-        "Measured on {} with `make bench` ({} s a case, medians of {}): {machine}.\n\n{table}\n{goals}",
+        "Measured on {} with `make bench ARGS=\"{options}\"` (medians of the rounds): {machine}.\n\n{table}\n{goals}{}",
         today(),
-        arguments.seconds,
-        arguments.rounds,
+        report::rounds(&measured),
     );
     writeln!(out, "\n{figures}")?;
     if let Some(path) = &arguments.write {

@@ -36,7 +36,7 @@ pub(crate) struct Row {
     pub(crate) generator_drops: f64,
     /// Part of a processor that the generator's reading threads used, percent.
     pub(crate) generator_busy: f64,
-    /// Viewers of each worker.
+    /// Packets that each worker has sent; as all viewers of a stream get the same, that is how they were dealt out.
     pub(crate) split: Vec<u64>,
     /// What the generator warns of.
     pub(crate) warnings: Vec<String>,
