@@ -72,6 +72,7 @@ pub use ring::{Pushed, RingLimits, TrackRing};
 pub use settings::{AnnouncedAddress, RelaySettings};
 pub use sound::SoundLevel;
 pub use stream::{StreamSnapshot, StreamState, TrackSnapshot};
+pub use sys::socket::grow_receive_buffer;
 pub use unplayable::Unplayable;
 pub use uplink::{Uplink, UplinkBasis};
 pub use viewer::ViewerId;

@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{info, warn};
 
-use crate::AllocateError;
+use crate::{AllocateError, grow_receive_buffer};
 
 /// Hands out bound sockets, and keeps what is given back out of use for a while.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl PortPool {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         // As much as the system grants: a keyframe of a fast stream is hundreds of packets at once.
-        let _ = SockRef::from(&socket).set_recv_buffer_size(self.receive_buffer);
+        grow_receive_buffer(&socket, self.receive_buffer);
         socket.bind(&address.into())?;
         Ok(socket.into())
     }

@@ -60,7 +60,7 @@ impl MediaSocket {
         // MTU discovery stays on the kernel's default; both are the defaults of unconnected UDP sockets.
         socket.bind(&SocketAddr::new(ip, port).into())?;
         let buffers = BufferSizes {
-            receive: grow(&socket, libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, wanted.receive),
+            receive: grow_receive_buffer(&socket, wanted.receive),
             send: grow(&socket, libc::SO_SNDBUF, libc::SO_SNDBUFFORCE, wanted.send),
         };
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
@@ -138,6 +138,12 @@ fn set_option(
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Asks for a receive buffer of `wanted` bytes, past `net.core.rmem_max` where the process may (`CAP_NET_ADMIN`), and
+/// returns what the kernel granted.
+pub fn grow_receive_buffer(socket: &Socket, wanted: usize) -> usize {
+    grow(socket, libc::SO_RCVBUF, libc::SO_RCVBUFFORCE, wanted)
+}
+
 /// Asks for a buffer of `wanted` bytes, past the system limit where we are allowed to, and returns what we got.
 fn grow(socket: &Socket, option: libc::c_int, force: libc::c_int, wanted: usize) -> usize {
     let value = libc::c_int::try_from(wanted).unwrap_or(libc::c_int::MAX);
@@ -163,6 +169,15 @@ mod tests {
         assert!(socket.is_wildcard());
         assert_ne!(socket.local().port(), 0);
         assert!(socket.buffers().receive >= 1 << 16);
+    }
+
+    #[test]
+    fn a_receive_buffer_is_as_large_as_was_said() {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        let granted = grow_receive_buffer(&socket, 1 << 16);
+        // The kernel doubles what it is asked for, for its own book-keeping.
+        assert!(granted >= 1 << 16);
+        assert_eq!(granted, socket.recv_buffer_size().unwrap());
     }
 
     #[test]

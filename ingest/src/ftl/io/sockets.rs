@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
+use heliograph_relay::grow_receive_buffer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
@@ -13,8 +14,7 @@ pub(super) fn bind_media(local: SocketAddr, port: u16, receive_buffer: usize) ->
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // The kernel grants what its limit allows.
-    socket.set_recv_buffer_size(receive_buffer)?;
+    grow_receive_buffer(&socket, receive_buffer);
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     UdpSocket::from_std(socket.into())

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use heliograph_relay::grow_receive_buffer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{net::UdpSocket, sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -189,8 +190,7 @@ fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // As much as the system allows.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    grow_receive_buffer(&socket, RECEIVE_BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     UdpSocket::from_std(socket.into())
