@@ -186,22 +186,25 @@ async fn say(
     let id = addressed(&id, &headers, JSON, ACCEPT_POST)?;
     let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, "bad_message", why);
     let message = read_text(body, app.settings.body_limit).await?;
-    match inbound::parse(message.as_bytes()).map_err(bad)? {
+    let word = match inbound::parse(message.as_bytes()).map_err(bad)? {
         Inbound::Clock(client_us) => {
-            let stream = app.whep.say(id, Word::Nothing).await.ok_or_else(Refusal::no_session)??;
-            let answer = ServerMessage::Clock(app.clock(client_us, Some(stream)));
-            Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+            let heard = app.whep.say(id, Word::Nothing).await.ok_or_else(Refusal::no_session)??;
+            return Ok(reply(ServerMessage::Clock(app.clock(client_us, Some(heard.stream)))));
         }
-        Inbound::Delay(delay) => {
-            app.whep.say(id, Word::Delay(delay)).await.ok_or_else(Refusal::no_session)??;
-            Ok(StatusCode::NO_CONTENT.into_response())
+        Inbound::Delay(delay) => Word::Delay(delay),
+        Inbound::Layer(rid) => Word::Layer(rid),
+        Inbound::Playout(wish) => Word::Playout(wish),
+        _ => {
+            return Err(bad("a WHEP session takes clock, delay, layer and playout, nothing else".to_owned()));
         }
-        Inbound::Layer(rid) => {
-            app.whep.say(id, Word::Layer(rid)).await.ok_or_else(Refusal::no_session)??;
-            Ok(StatusCode::NO_CONTENT.into_response())
-        }
-        _ => Err(bad("a WHEP session takes clock, delay and layer, nothing else".to_owned())),
-    }
+    };
+    let heard = app.whep.say(id, word).await.ok_or_else(Refusal::no_session)??;
+    let answer = heard.playout.map(|range| reply(ServerMessage::Playout(range)));
+    Ok(answer.unwrap_or_else(|| StatusCode::NO_CONTENT.into_response()))
+}
+
+fn reply(message: ServerMessage) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(message)).into_response()
 }
 
 /// Which session a body of the type `wanted` is for; `accept` is the header that names that type.

@@ -11,12 +11,12 @@ use axum::http::{StatusCode, header};
 use dashmap::DashMap;
 use heliograph_edge::sdp::parse_candidate_fragment;
 use heliograph_http::Refusal;
-use heliograph_relay::{CloseReason, StreamId, ViewerEvent, WatchError};
+use heliograph_relay::{CloseReason, PlayoutDelay, StreamId, ViewerEvent, WatchError};
 use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, info, info_span};
 
-use crate::{backend::Viewer, client::Client, inbound::Budget, whep};
+use crate::{backend::Viewer, client::Client, inbound::Budget, messages::PlayoutRange, playout, whep};
 
 /// Requests that wait for one session. More of them wait in their own connections.
 const QUEUE: usize = 2;
@@ -61,11 +61,21 @@ pub(crate) enum Word {
     Delay(Duration),
     /// Which layer of the picture it wants; none: as the network permits.
     Layer(Option<String>),
+    /// The playout delay it wants; none: what is usual.
+    Playout(Option<PlayoutDelay>),
+}
+
+/// What the session has to say to a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) stream: StreamId,
+    /// The playout delay in force, where that was the matter.
+    pub(crate) playout: Option<PlayoutRange>,
 }
 
 enum Command {
     Patch { condition: Condition, fragment: String, reply: oneshot::Sender<Result<Patched, Refusal>> },
-    Say { word: Word, reply: oneshot::Sender<Result<StreamId, Refusal>> },
+    Say { word: Word, reply: oneshot::Sender<Result<Heard, Refusal>> },
     End { reply: oneshot::Sender<()> },
 }
 
@@ -117,7 +127,7 @@ impl WhepSessions {
     }
 
     /// The viewer says something beside its negotiation. Returns what it watches; `None` when there is no such session.
-    pub(crate) async fn say(&self, id: SessionId, word: Word) -> Option<Result<StreamId, Refusal>> {
+    pub(crate) async fn say(&self, id: SessionId, word: Word) -> Option<Result<Heard, Refusal>> {
         let (reply, answer) = oneshot::channel();
         self.sender(id)?.send(Box::new(Command::Say { word, reply })).await.ok()?;
         answer.await.ok()
@@ -180,7 +190,7 @@ impl Session {
         }
     }
 
-    fn say(&mut self, word: &Word) -> Result<StreamId, Refusal> {
+    fn say(&mut self, word: &Word) -> Result<Heard, Refusal> {
         if !self.budget.take(tokio::time::Instant::now()) {
             return Err(Refusal::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -189,12 +199,14 @@ impl Session {
             )
             .header(header::RETRY_AFTER, "10"));
         }
+        let mut heard = Heard { stream: self.stream, playout: None };
         match word {
             Word::Nothing => {}
             Word::Delay(delay) => self.viewer.report_delay(*delay),
             Word::Layer(rid) => self.viewer.pick_layer(rid.as_deref()),
+            Word::Playout(wish) => heard.playout = Some(playout::apply(&mut *self.viewer, *wish)),
         }
-        Ok(self.stream)
+        Ok(heard)
     }
 
     /// Without a restart there is nothing to do: candidates are read for their shape only, so a missing

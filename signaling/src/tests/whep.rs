@@ -281,6 +281,21 @@ async fn a_viewer_asks_for_a_layer() {
 }
 
 #[tokio::test]
+async fn a_viewer_changes_its_playout_delay_while_it_watches() {
+    let (_, router, answer) = joined().await;
+    let say = format!("POST {}/messages", answer.header("location"));
+    let json = &[("content-type", "application/json")][..];
+    for (wish, granted) in [(r#"{"max_ms":2000}"#, 2000), (r#"{"max_ms":30000}"#, 4000)] {
+        let said = ask(&router, &say, json, &format!(r#"{{"event":"playout","data":{wish}}}"#)).await;
+        let wanted = serde_json::json!({"event": "playout",
+            "data": {"min_ms": 0, "max_ms": granted, "limit_ms": 4000}});
+        assert_eq!((said.status.as_u16(), said.json()), (200, wanted), "{wish}");
+    }
+    let usual = ask(&router, &say, json, r#"{"event":"playout","data":null}"#).await;
+    assert_eq!((usual.status.as_u16(), &usual.json()["data"]["max_ms"]), (200, &serde_json::json!(500)));
+}
+
+#[tokio::test]
 async fn a_viewer_asks_for_the_clock_and_says_how_late_it_is() {
     let (relay, router, answer) = joined().await;
     let uplink = Uplink { delay: Duration::from_millis(120), basis: UplinkBasis::Network };
@@ -298,7 +313,8 @@ async fn a_viewer_asks_for_the_clock_and_says_how_late_it_is() {
 
     for (headers, body, status, code) in [
         (json, r#"{"event":"layer","data":7}"#, 400, "bad_message"),
-        (json, r#"{"event":"playout","data":null}"#, 400, "bad_message"),
+        (json, r#"{"event":"playout","data":{"min_ms":2,"max_ms":1}}"#, 400, "bad_message"),
+        (json, r#"{"event":"candidate","data":null}"#, 400, "bad_message"),
         (json, r#"{"event":"delay","data":{"delay_ms":-1}}"#, 400, "bad_message"),
         (json, "", 400, "bad_message"),
         (SDP, delay, 415, "wrong_type"),

@@ -71,10 +71,10 @@ export class PlayoutControl {
     this.#approach();
   }
 
-  /** A new signaling session. `send` is null where wishes cannot be changed later. */
-  signaling(send: ((wish: PlayoutWish | null) => void) | null): void {
+  /** A new signaling session, which was `asked` for something when it began. `send` is null where wishes cannot be changed later. */
+  signaling(send: ((wish: PlayoutWish | null) => void) | null, asked: PlayoutWish | null = null): void {
     this.#limitMs = USUAL_LIMIT_MS;
-    this.#sent = null;
+    this.#sent = asked;
     this.#send = send;
     this.#ask();
   }

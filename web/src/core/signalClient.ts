@@ -37,7 +37,7 @@ export interface SignalClient {
   open(): void;
   /** Tells the server one of our own addresses. */
   sendCandidate(candidate: RTCIceCandidate): void;
-  /** Asks the server to let the browser hold pictures back; null: as usual. Missing where that is asked at the start. */
+  /** Asks the server to let the browser hold pictures back; null: as usual. Missing where nobody can be asked. */
   sendPlayout?(wish: PlayoutWish | null): void;
   /** Asks for a layer of the picture; null: as the network permits. Missing where that cannot be asked. */
   sendLayer?(rid: string | null): void;

@@ -536,6 +536,26 @@ describe("a session over WHEP", () => {
     expect(session.uplink).toEqual({ delay_ms: 50, basis: "network" });
   });
 
+  it("asks for more delay over WHEP while it plays", async () => {
+    const { session, peers, fetches, latency } = fakeSession(undefined, { forced: "whep" });
+    const asked: unknown[] = [];
+    fetches.mockImplementation((url, init) => {
+      if (typeof url !== "string" || !url.endsWith("/messages")) return Promise.resolve(created());
+      const { event, data } = JSON.parse(init?.body as string) as { event: string; data: unknown };
+      if (event !== "playout") return Promise.resolve(new Response(null, { status: 204 }));
+      asked.push(data);
+      const answer = { event, data: { min_ms: 0, max_ms: 2_000, limit_ms: 4_000 } };
+      return Promise.resolve(new Response(JSON.stringify(answer), { status: 200 }));
+    });
+    session.start();
+    await pass();
+    newest(peers).become("connected");
+    expect(asked).toEqual([]);
+    latency.set("smooth");
+    await pass();
+    expect(asked).toEqual([{ min_ms: 0, max_ms: 1_250 }]);
+  });
+
   it("asks for a layer over WHEP, also one that was picked before", async () => {
     const { session, peers, fetches } = fakeSession(undefined, { forced: "whep" });
     const asked: unknown[] = [];

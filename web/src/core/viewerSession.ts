@@ -3,7 +3,7 @@ import type { ClockOffset } from "./clockSync";
 import { ClockWatch } from "./clockWatch";
 import { type Endpoints, socketUrl, whepUrl } from "./config";
 import type { LatencyMode } from "./latency";
-import type { ChannelState, Uplink } from "./messages";
+import type { ChannelState, PlayoutWish, Uplink } from "./messages";
 import { fitOffer, type MissingMedia, type Playable } from "./missingMedia";
 import { Observable } from "./observable";
 import { PeerLink } from "./peerLink";
@@ -62,6 +62,8 @@ export class ViewerSession {
   #memory: TransportMemory = { socketFailures: 0, socketOpened: false };
   #iceServers: readonly RTCIceServer[] = [];
   #client: SignalClient | null = null;
+  /** The delay that the client asks for when it joins. */
+  #askedInJoining: PlayoutWish | null = null;
   /** The peer connection that plays, or played until the connection was lost. */
   #link: PeerLink | null = null;
   /** Made while the server is being reached; it takes some milliseconds that nobody has to wait for. */
@@ -235,6 +237,7 @@ export class ViewerSession {
       if (this.#isCurrent(generation)) this.#onSignal(event);
     };
     const negotiator = this.#negotiator(generation);
+    this.#askedInJoining = transport === "whep" ? this.#playout.wish : null;
     if (transport === "websocket") {
       const url = socketUrl(endpoints, this.target);
       // A server that comes back to a crowd should not be knocked at twice by everybody.
@@ -243,7 +246,7 @@ export class ViewerSession {
       return new SocketClient(url, this.#parts.openSocket, negotiator, listener, secondTry);
     }
     return new WhepClient(
-      whepUrl(endpoints, this.target, this.#playout.wish),
+      whepUrl(endpoints, this.target, this.#askedInJoining),
       this.#parts.fetch,
       this.#parts.presence(this.target),
       negotiator,
@@ -295,7 +298,7 @@ export class ViewerSession {
       case "open":
         this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, "opened");
         this.#mark("signalingOpenMs");
-        this.#playout.signaling(this.#client?.sendPlayout?.bind(this.#client) ?? null);
+        this.#playout.signaling(this.#client?.sendPlayout?.bind(this.#client) ?? null, this.#askedInJoining);
         this.#clock.signaling(this.#client?.askClock?.bind(this.#client) ?? null);
         if (this.#shown.snapshot().layer !== null) this.#client?.sendLayer?.(this.#shown.snapshot().layer);
         this.#dispatch({ type: "step", step: "negotiating" });

@@ -1,5 +1,5 @@
 import { NO_LAYERS, readLayers, sameLayers } from "./layers";
-import type { ClockAnswer, Layer, StreamEntry, ViewerMessage } from "./messages";
+import type { ClockAnswer, Layer, PlayoutRange, PlayoutWish, StreamEntry, ViewerMessage } from "./messages";
 import { refusedMedia } from "./sdp";
 import { causeOf, causeOfStatus, isFinal } from "./serverCodes";
 import type { Negotiator, SignalClient, SignalListener } from "./signalClient";
@@ -56,6 +56,13 @@ export class WhepClient implements SignalClient {
       if (!message || this.#closed) return;
       this.#listener({ type: "clock", clientUs: message.client_us, serverUs: message.server_us });
       this.#listener({ type: "uplink", uplink: readUplink(message.uplink) });
+    });
+  }
+
+  sendPlayout(wish: PlayoutWish | null): void {
+    void this.#say({ event: "playout", data: wish }, async (answer) => {
+      const maxMs = readPlayout(await answer.json());
+      if (maxMs !== null && !this.#closed) this.#listener({ type: "playout", maxMs });
     });
   }
 
@@ -180,6 +187,12 @@ function readClock(message: unknown): ClockAnswer | null {
   const { event, data } = (message ?? {}) as { event?: unknown; data?: Partial<ClockAnswer> };
   const sound = event === "clock" && typeof data?.client_us === "number" && typeof data.server_us === "number";
   return sound ? (data as ClockAnswer) : null;
+}
+
+/** The upper bound that holds now; null when the answer is something else. */
+function readPlayout(message: unknown): number | null {
+  const { event, data } = (message ?? {}) as { event?: unknown; data?: Partial<PlayoutRange> };
+  return event === "playout" && typeof data?.max_ms === "number" ? data.max_ms : null;
 }
 
 /** The upper bound out of `min=0, max=2000, limit=4000`. */
