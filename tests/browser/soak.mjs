@@ -63,9 +63,9 @@ function keepViewers(path, url, until) {
       current = start(here, path, args, ["ignore", "pipe", "inherit"]);
       let text = "";
       current.child.stdout.on("data", (part) => (text += part));
-      const outcome = await current.ended;
-      runs.push({ outcome, result: text.trim().split("\n").at(-1) });
-      if (outcome.code === 2) throw new Error("the program has no load generator");
+      const { code } = await current.ended;
+      if (code !== 0) throw new Error(`the load generator ended with ${code}: ${text}`);
+      runs.push(JSON.parse(text));
     }
   })();
   done.catch(() => {});
@@ -97,6 +97,8 @@ const until = Date.now() + seconds * 1000;
 const publisher = keepPublisher(paths.publisher, server, until);
 const browser = await launch();
 const samples = [];
+/** Reports of the load generator. */
+const runs = [];
 try {
   while ((await server.streams()).every((stream) => stream.state !== "live")) await sleep(200);
   const viewers = keepViewers(paths.server, server.url, until);
@@ -125,7 +127,7 @@ try {
   await viewers.stop();
   await viewers.done;
   await publisher.done;
-  for (const run of viewers.runs) console.log(run.result);
+  runs.push(...viewers.runs);
 } finally {
   await browser.close();
   await publisher.stop();
@@ -156,6 +158,12 @@ function judge() {
     const round = (value) => Math.round(value * 10) / 10;
     console.log(`${name}: ${round(before)} then ${round(after)}${holds ? "" : `  <-- more than ${round(bound(before))}`}`);
   }
+  const joins = runs.reduce((sum, run) => sum + run.viewers.connected, 0);
+  const failed = runs.reduce((sum, run) => sum + run.viewers.failed, 0);
+  const received = runs.reduce((sum, run) => sum + run.media.received_packets, 0);
+  const missing = runs.reduce((sum, run) => sum + run.media.missing_packets, 0);
+  console.log(`${runs.length} runs of viewers: ${joins} joined, ${failed} failed, ${missing} of ${received} packets missing`);
+  flat &&= runs.length > 0 && failed === 0 && missing <= received / 1000;
   console.log(`${samples.length} samples in ${seconds} s, ${publisher.restarts()} returns of the publisher: ${flat ? "flat" : "not flat"}`);
   return flat;
 }
