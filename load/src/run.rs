@@ -143,9 +143,13 @@ impl Stage {
             Targets::Channels(names) => {
                 let is_live = |name: &String| live.iter().any(|stream| stream.is_live(name));
                 if let Some(name) = names.iter().find(|name| !is_live(name)) {
-                    let all: Vec<_> = live.iter().filter_map(|stream| stream.channel.as_deref()).collect();
-                    let reason = format!("channel {name} is not live (live: {})", all.join(", "));
-                    return Err(LoadError::NoStream(reason));
+                    let others: Vec<_> = live
+                        .iter()
+                        .filter(|stream| stream.state == "live")
+                        .filter_map(|stream| stream.channel.as_deref())
+                        .collect();
+                    let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+                    return Err(LoadError::NoStream(format!("channel {name} is not live (live: {others})")));
                 }
                 names.iter().cloned().map(Place::Channel).collect()
             }

@@ -51,14 +51,20 @@ function look(pid) {
   };
 }
 
+async function live(server) {
+  while ((await server.streams()).every((stream) => stream.state !== "live")) await sleep(200);
+}
+
 /** Viewers of the load generator, begun again whenever a run of them is over. */
-function keepViewers(path, url, until) {
+function keepViewers(path, server, until) {
   const runs = [];
   let current = null;
   const done = (async () => {
     while (Date.now() + 15_000 < until) {
+      // The publisher may be away just then.
+      await live(server);
       const hold = Math.min(600, Math.floor((until - Date.now()) / 1000) - 10);
-      const args = ["load", url, "--channel", CHANNEL, "--viewers", options.viewers, "--churn", options.churn];
+      const args = ["load", server.url, "--channel", CHANNEL, "--viewers", options.viewers, "--churn", options.churn];
       args.push("--ramp", "20", "--transport", "both", "--probes", "1", "--hold", `${hold}`);
       current = start(here, path, args, ["ignore", "pipe", "inherit"]);
       let text = "";
@@ -100,8 +106,8 @@ const samples = [];
 /** Reports of the load generator. */
 const runs = [];
 try {
-  while ((await server.streams()).every((stream) => stream.state !== "live")) await sleep(200);
-  const viewers = keepViewers(paths.server, server.url, until);
+  await live(server);
+  const viewers = keepViewers(paths.server, server, until);
   const page = await browser.newPage();
   await page.addInitScript(installProbe);
   await page.goto(`${server.url}/c/${CHANNEL}`, { waitUntil: "commit" });
