@@ -1,6 +1,6 @@
 //! What the kernel takes anyway: the bare loop of `sendto` with segmentation offload, to as many sockets as a case
-//! has viewers, picture by picture in the sizes of the generator's stream, to sockets like those of its viewers. Packets are already made: no sealing, no logic. What a
-//! server costs above this is its own.
+//! has viewers, picture by picture in the sizes of the generator's stream, to sockets like those of its viewers.
+//! Packets are already made: no sealing, no logic. What a server costs above this is its own.
 //!
 //! Sender and readers are processes of their own, so that each can be kept on the processors that the server and
 //! the generator have in the same run.
