@@ -23,13 +23,14 @@ mod viewer;
 mod watched;
 mod worker;
 
+/// What the generator's own streams look like, for who sends the like without a server.
+pub mod stream {
+    pub use crate::publish::{FULL, PICTURE, SOUND, SOUND_TIME, Shape};
+}
+
 pub use error::LoadError;
 pub use histogram::{Histogram, Summary};
 pub use html::page;
-/// What the generator's own streams look like, for who sends the like without a server.
-pub mod stream {
-    pub use crate::publish::{FULL, PICTURES_PER_SECOND, SOUND, Shape};
-}
 pub use progress::{Progress, Sample};
 pub use report::Report;
 pub use run::{Outcome, Told, run};

@@ -131,23 +131,16 @@ impl Stage {
         if let Some(publish) = &settings.publish {
             return Self::publish(settings, publish, server).await;
         }
-        let live = server.streams().await?;
+        let mut live = server.streams().await?;
+        live.retain(|stream| stream.state == "live");
         let named = |port: u16, channel: Option<String>| channel.map_or(Place::Port(port), Place::Channel);
         let places: Vec<Place> = match &settings.targets {
             Targets::Port(port) => vec![Place::Port(*port)],
-            Targets::All => live
-                .into_iter()
-                .filter(|stream| stream.state == "live")
-                .map(|stream| named(stream.port, stream.channel))
-                .collect(),
+            Targets::All => live.into_iter().map(|stream| named(stream.port, stream.channel)).collect(),
             Targets::Channels(names) => {
                 let is_live = |name: &String| live.iter().any(|stream| stream.is_live(name));
                 if let Some(name) = names.iter().find(|name| !is_live(name)) {
-                    let others: Vec<_> = live
-                        .iter()
-                        .filter(|stream| stream.state == "live")
-                        .filter_map(|stream| stream.channel.as_deref())
-                        .collect();
+                    let others: Vec<_> = live.iter().filter_map(|stream| stream.channel.as_deref()).collect();
                     let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
                     return Err(LoadError::NoStream(format!("channel {name} is not live (live: {others})")));
                 }

@@ -126,7 +126,7 @@ impl WhepSessions {
         answer.await.ok()
     }
 
-    /// The viewer says something beside its negotiation. Returns what it watches; `None` when there is no such session.
+    /// The viewer says something beside its negotiation. `None` when there is no such session.
     pub(crate) async fn say(&self, id: SessionId, word: Word) -> Option<Result<Heard, Refusal>> {
         let (reply, answer) = oneshot::channel();
         self.sender(id)?.send(Box::new(Command::Say { word, reply })).await.ok()?;

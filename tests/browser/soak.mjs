@@ -51,18 +51,18 @@ function look(pid) {
   };
 }
 
-async function live(server) {
+/** Waits until the channel is on the air. */
+async function onAir(server) {
   while ((await server.streams()).every((stream) => stream.state !== "live")) await sleep(200);
 }
 
 /** Viewers of the load generator, begun again whenever a run of them is over. */
 function keepViewers(path, server, until) {
-  const runs = [];
   let current = null;
   const done = (async () => {
     while (Date.now() + 15_000 < until) {
       // The publisher may be away just then.
-      await live(server);
+      await onAir(server);
       const hold = Math.min(600, Math.floor((until - Date.now()) / 1000) - 10);
       const args = ["load", server.url, "--channel", CHANNEL, "--viewers", options.viewers, "--churn", options.churn];
       args.push("--ramp", "20", "--transport", "both", "--probes", "1", "--hold", `${hold}`);
@@ -75,7 +75,7 @@ function keepViewers(path, server, until) {
     }
   })();
   done.catch(() => {});
-  return { runs, done, stop: async () => void (await current?.stop()) };
+  return { done, stop: async () => void (await current?.stop()) };
 }
 
 /** Ends and starts the publisher by turns with and without a goodbye. */
@@ -106,7 +106,7 @@ const samples = [];
 /** Reports of the load generator. */
 const runs = [];
 try {
-  await live(server);
+  await onAir(server);
   const viewers = keepViewers(paths.server, server, until);
   const page = await browser.newPage();
   await page.addInitScript(installProbe);
@@ -133,7 +133,6 @@ try {
   await viewers.stop();
   await viewers.done;
   await publisher.done;
-  runs.push(...viewers.runs);
 } finally {
   await browser.close();
   await publisher.stop();
@@ -164,10 +163,9 @@ function judge() {
     const round = (value) => Math.round(value * 10) / 10;
     console.log(`${name}: ${round(before)} then ${round(after)}${holds ? "" : `  <-- more than ${round(bound(before))}`}`);
   }
-  const joins = runs.reduce((sum, run) => sum + run.viewers.connected, 0);
-  const failed = runs.reduce((sum, run) => sum + run.viewers.failed, 0);
-  const received = runs.reduce((sum, run) => sum + run.media.received_packets, 0);
-  const missing = runs.reduce((sum, run) => sum + run.media.missing_packets, 0);
+  const sum = (figure) => runs.reduce((total, run) => total + figure(run), 0);
+  const [joins, failed] = [sum((run) => run.viewers.connected), sum((run) => run.viewers.failed)];
+  const [received, missing] = [sum((run) => run.media.received_packets), sum((run) => run.media.missing_packets)];
   console.log(`${runs.length} runs of viewers: ${joins} joined, ${failed} failed, ${missing} of ${received} packets missing`);
   flat &&= runs.length > 0 && failed === 0 && missing <= received / 1000;
   console.log(`${samples.length} samples in ${seconds} s, ${publisher.restarts()} returns of the publisher: ${flat ? "flat" : "not flat"}`);

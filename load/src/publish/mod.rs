@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 pub(crate) use self::sender::{Outlet, Publisher, PublisherFigures};
 pub use self::{
-    sender::SOUND,
+    sender::{PICTURE, SOUND, SOUND_TIME},
     shape::{FULL, Shape},
 };
 use crate::timeline::Timeline;
 
 /// Pictures per second.
-pub const PICTURES_PER_SECOND: u32 = 30;
+pub(crate) const PICTURES_PER_SECOND: u32 = 30;
 /// Ticks of the video clock (90 kHz) per picture.
 const PICTURE_TICKS: u32 = 90_000 / PICTURES_PER_SECOND;
 /// Ticks of the audio clock (48 kHz) per packet: 20 ms.

@@ -23,8 +23,10 @@ use crate::{
 
 /// Payload of a packet of sound in bytes: 128 kbit/s.
 pub const SOUND: usize = 320;
-const PICTURE: Duration = Duration::from_nanos(1_000_000_000 / PICTURES_PER_SECOND as u64);
-const SOUND_TIME: Duration = Duration::from_millis(20);
+/// From one picture to the next.
+pub const PICTURE: Duration = Duration::from_nanos(1_000_000_000 / PICTURES_PER_SECOND as u64);
+/// From one packet of sound to the next.
+pub const SOUND_TIME: Duration = Duration::from_millis(20);
 
 /// The running thread; dropping it ends it.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ impl Shape {
     }
 
     /// Pictures from one keyframe to the next.
-    pub fn interval(self) -> u64 {
+    pub(crate) fn interval(self) -> u64 {
         self.interval
     }
 

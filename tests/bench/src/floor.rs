@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use heliograph_load::stream::{FULL, PICTURES_PER_SECOND, SOUND, Shape};
+use heliograph_load::stream::{FULL, PICTURE, SOUND, SOUND_TIME, Shape};
 
 use crate::cpus::Placement;
 
@@ -23,11 +23,9 @@ use crate::cpus::Placement;
 const AROUND: usize = 12 + 8 + 16;
 /// A sealed packet of full size.
 const PACKET: usize = FULL + AROUND;
-const PICTURE: Duration = Duration::from_nanos(1_000_000_000 / PICTURES_PER_SECOND as u64);
-const SOUND_EVERY: Duration = Duration::from_millis(20);
-/// The generator's stream, as it is without further options.
-const KBIT: u32 = 2_500;
-const KEYFRAME_EVERY: Duration = Duration::from_secs(2);
+/// Of the generator's stream, too.
+pub(crate) const KBIT: u32 = 2_500;
+pub(crate) const KEYFRAME_EVERY: Duration = Duration::from_secs(2);
 /// Packets of one message, as the server sends them.
 const RUN: usize = 50;
 
@@ -81,7 +79,7 @@ pub(crate) fn send(seconds: u64) -> anyhow::Result<()> {
     let (mut pictures, mut sounds) = (0_u32, 0_u32);
     let end = Duration::from_secs(seconds);
     loop {
-        let (next_picture, next_sound) = (PICTURE * pictures, SOUND_EVERY * sounds);
+        let (next_picture, next_sound) = (PICTURE * pictures, SOUND_TIME * sounds);
         let due = next_picture.min(next_sound);
         if due > end {
             break;
@@ -97,8 +95,7 @@ pub(crate) fn send(seconds: u64) -> anyhow::Result<()> {
         }
         segment(&socket, PACKET)?;
         let picture = u64::from(pictures);
-        let (full, last) = ((shape.packets(picture) - 1) as usize, shape.bytes(picture));
-        let mut left = full * PACKET + (last - full * FULL + AROUND);
+        let mut left = shape.bytes(picture) + shape.packets(picture) as usize * AROUND;
         pictures += 1;
         while left > 0 {
             let bytes = left.min(RUN * PACKET);

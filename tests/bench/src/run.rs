@@ -131,6 +131,8 @@ fn measure(
     generator.arg("load").arg(Server::url());
     generator.args(["--control", &Server::control_url()]);
     generator.args(["--publish", "--streams", &case.streams.to_string()]);
+    generator.args(["--bitrate", &floor::KBIT.to_string()]);
+    generator.args(["--keyframe-interval", &floor::KEYFRAME_EVERY.as_secs().to_string()]);
     generator.args(["--viewers", &case.viewers.to_string(), "--ramp", &case.ramp.to_string()]);
     generator.args(["--hold", &hold.as_secs().to_string()]);
     generator.args(["--transport", if case.websocket { "websocket" } else { "whep" }]);

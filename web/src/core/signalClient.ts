@@ -37,14 +37,14 @@ export interface SignalClient {
   open(): void;
   /** Tells the server one of our own addresses. */
   sendCandidate(candidate: RTCIceCandidate): void;
-  /** Asks the server to let the browser hold pictures back; null: as usual. Missing where nobody can be asked. */
-  sendPlayout?(wish: PlayoutWish | null): void;
-  /** Asks for a layer of the picture; null: as the network permits. Missing where that cannot be asked. */
-  sendLayer?(rid: string | null): void;
-  /** Asks for the server's clock. Missing where that cannot be asked. */
-  askClock?(clientUs: number): void;
-  /** Tells how late the picture is. Missing where nobody can be told. */
-  sendDelay?(delayMs: number): void;
+  /** Asks the server to let the browser hold pictures back; null: as usual. */
+  sendPlayout(wish: PlayoutWish | null): void;
+  /** Asks for a layer of the picture; null: as the network permits. */
+  sendLayer(rid: string | null): void;
+  /** Asks for the server's clock. */
+  askClock(clientUs: number): void;
+  /** Tells how late the picture is. */
+  sendDelay(delayMs: number): void;
   /** Ends the session; no event comes after it. */
   close(): void;
 }

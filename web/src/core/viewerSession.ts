@@ -180,7 +180,7 @@ export class ViewerSession {
   /** Asks for a layer of the picture by name, also from servers to come; null: as the network permits. */
   readonly pickLayer = (rid: string | null): void => {
     this.#show({ layer: rid });
-    this.#client?.sendLayer?.(rid);
+    this.#client?.sendLayer(rid);
   };
 
   /** Whether the browser lets the video play without being asked by the viewer. */
@@ -298,9 +298,9 @@ export class ViewerSession {
       case "open":
         this.#memory = rememberOutcome(this.#memory, this.#shown.snapshot().transport, "opened");
         this.#mark("signalingOpenMs");
-        this.#playout.signaling(this.#client?.sendPlayout?.bind(this.#client) ?? null, this.#askedInJoining);
-        this.#clock.signaling(this.#client?.askClock?.bind(this.#client) ?? null);
-        if (this.#shown.snapshot().layer !== null) this.#client?.sendLayer?.(this.#shown.snapshot().layer);
+        this.#playout.signaling(this.#client?.sendPlayout.bind(this.#client) ?? null, this.#askedInJoining);
+        this.#clock.signaling(this.#client?.askClock.bind(this.#client) ?? null);
+        if (this.#shown.snapshot().layer !== null) this.#client?.sendLayer(this.#shown.snapshot().layer);
         this.#dispatch({ type: "step", step: "negotiating" });
         return;
       case "viewers":
@@ -475,7 +475,7 @@ export class ViewerSession {
     this.#onPicture();
     this.#clock.glance();
     this.#playout.recoveryMs = recoveryMs;
-    if (delayMs !== null) this.#client?.sendDelay?.(delayMs);
+    if (delayMs !== null) this.#client?.sendDelay(delayMs);
   }
 
   #expectsVideo(): boolean {
