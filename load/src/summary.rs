@@ -180,7 +180,7 @@ impl Material<'_> {
                     viewers: mine.len(),
                     published_packets: self.published(stream, most[stream.index]),
                     share: self.shares(&mine, Phase::Hold).0,
-                    missing_packets: sum(&mine, |viewer| viewer.missing),
+                    missing_packets: sum(&mine, |viewer| viewer.gaps),
                     latency_ms: latency.summary(1000.0),
                 }
             })
@@ -197,7 +197,7 @@ impl Material<'_> {
             share,
             worst_viewer_ratio: ratios.iter().copied().reduce(f64::min).map(ratio),
             viewers_with_loss: ratios.iter().filter(|ratio| **ratio < 1.0).count(),
-            missing_packets: sum(&readers, |viewer| viewer.missing),
+            missing_packets: sum(&readers, |viewer| viewer.gaps),
             repeated_packets: sum(&readers, |viewer| viewer.repeated),
             rtx_packets: sum(&readers, |viewer| viewer.rtx),
             injected_drops_packets: sum(&readers, |viewer| viewer.injected_drops),
@@ -229,7 +229,7 @@ impl Material<'_> {
             payloads_whole: figures().map(|figures| figures.whole).sum(),
             payloads_damaged: figures().map(|figures| figures.damaged).sum(),
             payloads_foreign: figures().map(|figures| figures.foreign).sum(),
-            missing_packets: sum(&probes, |viewer| viewer.missing),
+            missing_packets: sum(&probes, |viewer| viewer.gaps),
             repeated_packets: sum(&probes, |viewer| viewer.repeated),
             rtx_packets: sum(&probes, |viewer| viewer.rtx),
             timeline_shifts: timelines.map(crate::timeline::Timeline::shifted).sum(),

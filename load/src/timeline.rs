@@ -47,6 +47,11 @@ impl Timeline {
         }
     }
 
+    /// Ticks of the RTP clock from frame to frame.
+    pub(crate) const fn ticks(&self) -> u32 {
+        self.ticks
+    }
+
     /// RTP timestamp of a frame as published.
     pub(crate) fn timestamp(&self, frame: Frame) -> u32 {
         // Wraps as timestamps do.

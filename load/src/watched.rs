@@ -24,6 +24,14 @@ pub(crate) enum Medium {
 
 impl Medium {
     pub(crate) const BOTH: [Medium; 2] = [Medium::Video, Medium::Audio];
+
+    /// Of its RTP clock.
+    const fn ticks_per_second(self) -> u32 {
+        match self {
+            Self::Video => 90_000,
+            Self::Audio => 48_000,
+        }
+    }
 }
 
 /// How a stream is named in the address of its viewers.
@@ -80,6 +88,14 @@ impl Watched {
         self.published.as_deref().map(|published| match medium {
             Medium::Video => &published.video,
             Medium::Audio => &published.audio,
+        })
+    }
+
+    /// Frames of our own publisher in so much time, rounded up; zero for a foreign one.
+    pub(crate) fn frames_in(&self, medium: Medium, time: Duration) -> u64 {
+        self.timeline(medium).map_or(0, |timeline| {
+            let ticks = u128::from(medium.ticks_per_second()) * time.as_micros() / 1_000_000;
+            u64::try_from(ticks).unwrap_or(u64::MAX).div_ceil(u64::from(timeline.ticks()))
         })
     }
 
@@ -166,11 +182,8 @@ pub(crate) struct Tally {
 impl Tally {
     /// Delay of a frame of a foreign publisher beyond the smallest one ever seen, in microseconds.
     pub(crate) fn foreign_delay_us(&mut self, medium: Medium, timestamp: u32, arrived: Mono) -> u64 {
-        let ticks_per_second = match medium {
-            Medium::Video => 90_000,
-            Medium::Audio => 48_000,
-        };
-        self.foreign[medium as usize].delay_us(timestamp, ticks_per_second, arrived)
+        let ticks_per_second = medium.ticks_per_second();
+        self.foreign[medium as usize].delay_us(timestamp, i64::from(ticks_per_second), arrived)
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) struct Shown {
     pub(crate) connected: usize,
     /// Probes with a clean start, by stream.
     pub(crate) clean_probes: Vec<usize>,
-    /// Gaps in sequence numbers so far, of viewers that read all the time.
+    /// Packets that did not come so far, of viewers that read all the time.
     pub(crate) missing: u64,
     /// Latency since somebody took it last, in microseconds.
     pub(crate) latency_us: Histogram,
@@ -473,7 +473,7 @@ impl Running {
             let viewer = &seat.viewer;
             shown.connected += usize::from(viewer.is_connected() && seat.leaves.is_none());
             if !viewer.plan.slow {
-                shown.missing += viewer.missing();
+                shown.missing += viewer.missing(&seat.watched);
             }
             if viewer.plan.role == Role::Probe && viewer.is_clean() {
                 shown.clean_probes[seat.watched.index] += 1;

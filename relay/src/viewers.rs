@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::{
     CloseReason, PlayoutDelay, PlayoutSettings, Relay, StreamId, Track, ViewerId,
     audience::{Audience, Refused},
+    capacity::Limit,
     delays::ReportedDelay,
     egress::Egress,
     stream::LiveStream,
@@ -50,11 +51,11 @@ pub enum WatchError {
     #[error("there is no such stream")]
     UnknownStream,
     /// All seats are taken.
-    #[error("the server has as many viewers as it may have")]
+    #[error("the server is full: {limit}", limit = Limit::MaxViewers)]
     Full,
-    /// More viewers would harm those who watch: the machine is at its limit.
-    #[error("the server serves as many viewers as it can")]
-    Overloaded,
+    /// More viewers would harm those who watch: this limit of the machine is reached.
+    #[error("the server serves as many viewers as it can: {0}")]
+    Overloaded(Limit),
     /// This address has too many sessions that are not connected.
     #[error("too many unfinished sessions from this address")]
     TooManyPending,
@@ -198,6 +199,11 @@ impl Relay {
         Ok((handle, answer))
     }
 
+    /// Which of the limits that can be behind a refusal it was.
+    fn overloaded(&self, candidates: [Limit; 2]) -> WatchError {
+        WatchError::Overloaded(self.capacity().reached_of(candidates))
+    }
+
     async fn admit(
         &self,
         stream: StreamId,
@@ -206,14 +212,14 @@ impl Relay {
         let (egress, live) = self.egress_and_stream(stream).ok_or(WatchError::UnknownStream)?;
         let overloaded = || {
             egress.house.note_overload();
-            WatchError::Overloaded
+            self.overloaded([Limit::Buffers, Limit::Cpu])
         };
         egress.least_loaded().ok_or_else(overloaded)?;
         let audience = egress.house.audience(&live);
         let (seat, waiting) =
             egress.house.enter(request.remote, Arc::clone(&audience)).map_err(|refused| match refused {
                 Refused::Full => WatchError::Full,
-                Refused::Overloaded => WatchError::Overloaded,
+                Refused::Overloaded => self.overloaded([Limit::Network, Limit::Files]),
                 Refused::TooManyWaiting => WatchError::TooManyPending,
             })?;
         let id = egress.next_viewer();

@@ -231,7 +231,7 @@ async fn a_full_worker_takes_nobody_more_and_everybody_stays() {
     }
     let sessions: Vec<u32> = relay.workers().iter().map(|worker| worker.sessions).collect();
     assert_eq!(sessions, [1, 1], "the second viewer went where there was room");
-    assert_eq!(relay.watch_offer(stream, request()).await.err(), Some(WatchError::Overloaded));
+    assert_eq!(relay.watch_offer(stream, request()).await.err(), Some(WatchError::Overloaded(Limit::Cpu)));
     let capacity = relay.capacity();
     assert_eq!((capacity.full, capacity.limited_by, capacity.viewers), (true, Limit::Cpu, 2));
     assert!(handles.iter().all(|handle| handle.is_connected() && handle.end_reason().is_none()));

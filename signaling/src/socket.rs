@@ -466,9 +466,8 @@ fn stream_ended() -> Goodbye {
 fn refusal(bad: &'static str, error: &WatchError) -> Goodbye {
     match error {
         WatchError::UnknownStream => stream_ended(),
-        WatchError::Full => Goodbye::refused("full", "the server is full").status(close_code::AGAIN),
-        WatchError::Overloaded => {
-            Goodbye::refused("full", "the server serves as many viewers as it can").status(close_code::AGAIN)
+        WatchError::Full | WatchError::Overloaded(_) => {
+            Goodbye::refused("full", error.to_string()).status(close_code::AGAIN)
         }
         WatchError::TooManyPending => {
             Goodbye::refused("too_many_pending", "too many viewers from this address are joining")

@@ -234,14 +234,10 @@ fn not_live() -> Refusal {
 pub(crate) fn refusal(error: &WatchError) -> Refusal {
     match error {
         WatchError::UnknownStream => not_live(),
-        WatchError::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "full", "the server is full")
+        WatchError::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "full", error.to_string())
             .header(header::RETRY_AFTER, "10"),
-        WatchError::Overloaded => Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "full",
-            "the server serves as many viewers as it can",
-        )
-        .header(header::RETRY_AFTER, "30"),
+        WatchError::Overloaded(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "full", error.to_string())
+            .header(header::RETRY_AFTER, "30"),
         WatchError::TooManyPending => Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too_many_pending",

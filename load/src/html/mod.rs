@@ -120,7 +120,11 @@ fn plots(outcome: &Outcome) -> Vec<(&'static str, Plot<'static>)> {
             ),
         ),
         (
-            "Loss: gaps in sequence numbers",
+            if outcome.report.latency_kind == "added" {
+                "Loss: what was published and did not come"
+            } else {
+                "Loss: gaps in sequence numbers"
+            },
             over_time("percent", vec![curve("all viewers", |sample| Some(sample.loss_percent))]),
         ),
         (

@@ -147,9 +147,9 @@ impl Viewer {
         self.start.is_over()
     }
 
-    /// Gaps in the sequence numbers so far.
-    pub(crate) fn missing(&self) -> u64 {
-        self.video.sequence.missing() + self.audio.sequence.missing()
+    /// See [`Track::missing`].
+    pub(crate) fn missing(&self, watched: &Watched) -> u64 {
+        self.video.missing(watched) + self.audio.missing(watched)
     }
 
     /// Takes one datagram.
@@ -325,7 +325,8 @@ impl Viewer {
             first_picture: since_begin(self.start.picture),
             clean_start: since_begin(self.start.clean),
             repeated: self.video.sequence.repeated() + self.audio.sequence.repeated(),
-            missing: self.missing(),
+            gaps: self.video.sequence.missing() + self.audio.sequence.missing(),
+            missing: self.missing(watched),
             rtx: self.rtx,
             injected_drops: self.injected_drops,
             socket_drops: dropped(&self.socket),
@@ -350,6 +351,9 @@ pub(crate) struct ViewerReport {
     pub(crate) first_picture: Option<Duration>,
     pub(crate) clean_start: Option<Duration>,
     pub(crate) repeated: u64,
+    /// In the sequence numbers.
+    pub(crate) gaps: u64,
+    /// See [`Track::missing`].
     pub(crate) missing: u64,
     pub(crate) rtx: u64,
     pub(crate) injected_drops: u64,

@@ -24,6 +24,7 @@ pub(crate) struct Track {
     from: Option<Edge>,
     /// The first frame that is not its any more.
     until: Option<Edge>,
+    came: Came,
     /// Packets that came of those that should, one for each [`Phase::BOTH`].
     delivered: [u64; 2],
     newest_at: Mono,
@@ -31,9 +32,37 @@ pub(crate) struct Track {
     pub(crate) longest_pause: Duration,
 }
 
+/// Packets that came of those that should, for a look while frames still come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Came {
+    /// The newest frame that any belongs to ...
+    frame: Frame,
+    /// ... and how many of it came.
+    of_it: u64,
+    /// Of the frames before it.
+    before: u64,
+}
+
+impl Came {
+    #[inline]
+    const fn add(&mut self, frame: Frame) {
+        if frame > self.frame {
+            self.before += self.of_it;
+            (self.frame, self.of_it) = (frame, 0);
+        }
+        if frame == self.frame {
+            self.of_it += 1;
+        } else {
+            self.before += 1;
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Newest {
     timestamp: u32,
+    /// None when the viewer need not get it, or nobody knows which it is.
+    owed: Option<Frame>,
     /// None when the frame does not count: before the viewer settled, or after the hold.
     phase: Option<Phase>,
     /// When it was published, if that is known.
@@ -56,6 +85,7 @@ impl Track {
             first_at: None,
             from: None,
             until: None,
+            came: Came::default(),
             delivered: [0; 2],
             newest_at: Mono::default(),
             longest_pause: Duration::ZERO,
@@ -77,6 +107,9 @@ impl Track {
             Some(newest) if newest.timestamp == timestamp => newest,
             _ => self.look_up(timestamp, arrived, watched),
         };
+        if let Some(frame) = newest.owed {
+            self.came.add(frame);
+        }
         if let Some(phase) = newest.phase {
             self.delivered[phase as usize] += 1;
             let delay_us = match newest.sent {
@@ -110,16 +143,28 @@ impl Track {
                     self.from.is_some_and(|from| *frame >= from.frame)
                         && self.until.is_none_or(|until| *frame < until.frame)
                 };
-                let phase = frame.filter(counts).and_then(|frame| watched.phase(self.medium, frame));
-                Newest { timestamp, phase, sent: frame.and_then(|frame| timeline.sent(frame)) }
+                let owed = frame.filter(counts);
+                let phase = owed.and_then(|frame| watched.phase(self.medium, frame));
+                Newest { timestamp, owed, phase, sent: frame.and_then(|frame| timeline.sent(frame)) }
             }
             None => {
                 let phase = watched.phase(self.medium, arrived.0).filter(|_| settled);
-                Newest { timestamp, phase, sent: None }
+                Newest { timestamp, owed: None, phase, sent: None }
             }
         };
         self.newest = Some(newest);
         newest
+    }
+
+    /// Packets that should have come by now and did not: of the frames before the newest one that came, and of all that
+    /// were published [`SETTLE`] ago, so that silence counts too. Gaps in the numbers, where nobody knows what was published.
+    pub(crate) fn missing(&self, watched: &Watched) -> u64 {
+        let Some(timeline) = watched.timeline(self.medium) else { return self.sequence.missing() };
+        let Some(from) = self.from else { return 0 };
+        let overdue = timeline.next().saturating_sub(watched.frames_in(self.medium, SETTLE));
+        let end = self.until.map_or(u64::MAX, |until| until.frame).min(overdue.max(self.came.frame));
+        let came = self.came.before + if self.came.frame < end { self.came.of_it } else { 0 };
+        timeline.packets_before(end).saturating_sub(from.packets).saturating_sub(came)
     }
 
     /// What is published from now on is not this viewer's any more.
@@ -241,6 +286,37 @@ mod tests {
         assert_eq!(delivered - before, 30 * 9 + 3 * 10);
         assert_eq!(owed - before, 60 * 10 + 3 * 10);
         assert_eq!(scene.track.sequence.missing(), 30);
+    }
+
+    #[test]
+    fn what_is_missing_by_now() {
+        let mut scene = Scene::new();
+        let missing = |scene: &Scene| scene.track.missing(&scene.watched);
+        scene.play(20, |packet| packet != 1);
+        assert_eq!(missing(&scene), 0, "nothing is owed while it settles");
+        scene.play(20, |_| true);
+        assert_eq!(missing(&scene), 0, "the newest frame may be on its way");
+        // Skipped without a gap in the numbers, then again whole.
+        let seq = scene.seq;
+        scene.play(5, |_| false);
+        scene.seq = seq;
+        assert_eq!(missing(&scene), 0, "it may still come");
+        scene.play(1, |_| true);
+        assert_eq!(missing(&scene), 50);
+        // One packet comes late, after a newer frame has begun.
+        let frame = scene.frame;
+        let late = scene.watched.timeline(Medium::Video).expect("ours").timestamp(frame).wrapping_add(SHIFT);
+        let late_seq = scene.seq.wrapping_add(3);
+        scene.play(2, |packet| packet != 3);
+        assert_eq!(missing(&scene), 51);
+        scene.track.add(late_seq, late, Mono(1).plus(FRAME * 60), &scene.watched, &mut scene.tally);
+        assert_eq!(missing(&scene), 50);
+        // Nothing at all any more: all that was published a second ago is missing, too.
+        scene.play(35, |_| false);
+        assert_eq!(missing(&scene), 50 + 1 + 10 * 5);
+        scene.track.leave(&scene.watched);
+        scene.play(60, |_| true);
+        assert_eq!(missing(&scene), 50 + 1 + 10 * 35);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) mod judge;
 pub(crate) mod meter;
 pub(crate) mod watch;
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// What the machine can carry at the present bitrates, at one moment.
@@ -34,6 +36,15 @@ pub struct Capacity {
     pub workers: Vec<WorkerCapacity>,
 }
 
+impl Capacity {
+    /// The first of `candidates` that turns viewers away; the last of them where the newest look saw none.
+    pub(crate) fn reached_of(&self, candidates: [Limit; 2]) -> Limit {
+        let reached =
+            |limit: &Limit| self.limits.iter().any(|reading| reading.limit == *limit && reading.reached);
+        candidates.into_iter().find(reached).unwrap_or(candidates[1])
+    }
+}
+
 /// What can limit the number of viewers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -49,6 +60,19 @@ pub enum Limit {
     Network,
     /// Socket send buffers: packets are dropped because they stay full.
     Buffers,
+}
+
+impl fmt::Display for Limit {
+    /// What is used up, for whoever is turned away.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MaxViewers => "as many as are permitted (max_viewers) are there",
+            Self::Cpu => "its egress workers have no processor time left",
+            Self::Files => "it may not open more files",
+            Self::Network => "its network interface is full",
+            Self::Buffers => "its send buffers stay full",
+        })
+    }
 }
 
 /// Where a figure comes from.

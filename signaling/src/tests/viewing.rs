@@ -4,7 +4,9 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use futures_util::SinkExt;
 use heliograph_media::Codec;
-use heliograph_relay::{CloseReason, StreamState, Uplink, UplinkBasis, ViewerEvent, WatchError};
+use heliograph_relay::{
+    CloseReason, StreamState, Uplink, UplinkBasis, ViewerEvent, WatchError, capacity::Limit,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -542,10 +544,14 @@ async fn a_wish_may_come_before_there_is_anything_to_watch() {
 async fn at_the_machines_limit_a_viewer_is_told_that_the_server_is_full() {
     let site = Site::open(|_| {});
     site.relay.publish(24_000, Some("den"), StreamState::Live);
-    site.relay.refusals.lock().unwrap().push(WatchError::Overloaded);
+    site.relay.refusals.lock().unwrap().push(WatchError::Overloaded(Limit::Cpu));
     let mut page = site.join("?channel=den").await;
     page.expect_state("live").await;
-    page.expect_error_and_close("full", 1013).await;
+    let error = page.expect("error").await;
+    assert_eq!(error["code"], "full");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.ends_with("its egress workers have no processor time left"), "{message}");
+    page.expect_close("full", 1013).await;
 }
 
 #[tokio::test]

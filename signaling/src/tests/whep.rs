@@ -3,7 +3,9 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use heliograph_media::Codec;
-use heliograph_relay::{CloseReason, StreamState, Uplink, UplinkBasis, ViewerEvent, WatchError};
+use heliograph_relay::{
+    CloseReason, StreamState, Uplink, UplinkBasis, ViewerEvent, WatchError, capacity::Limit,
+};
 
 use super::{
     fake_relay::FakeRelay,
@@ -123,7 +125,7 @@ async fn what_the_relay_refuses() {
     for (error, status, code, retry) in [
         (WatchError::UnknownStream, 404, "unknown_stream", true),
         (WatchError::Full, 503, "full", true),
-        (WatchError::Overloaded, 503, "full", true),
+        (WatchError::Overloaded(Limit::Network), 503, "full", true),
         (WatchError::TooManyPending, 503, "too_many_pending", true),
         (WatchError::BadSdp("no m-line".into()), 400, "bad_sdp", false),
         (WatchError::CodecNotSupported(vec![Codec::H264]), 422, "codec_not_supported", false),
@@ -131,12 +133,14 @@ async fn what_the_relay_refuses() {
     ] {
         let relay = FakeRelay::new();
         relay.publish(24_000, Some("den"), StreamState::Live);
+        let detail = error.to_string();
         relay.refusals.lock().unwrap().push(error);
         let answer = ask(&public(&relay, settings(|_| {})), "POST /whep/den", SDP, OFFER).await;
         assert_eq!(answer.status.as_u16(), status);
         assert_eq!(answer.json()["code"], code);
         assert_eq!(answer.headers.contains_key("retry-after"), retry, "{code}");
         assert!(!answer.body.contains("secret detail"));
+        assert!(code != "full" || answer.json()["detail"] == detail, "which limit: {}", answer.body);
     }
 }
 
