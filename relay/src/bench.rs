@@ -71,7 +71,10 @@ impl Crowd {
         let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
         let clock = TrackClock { at: Instant::now(), timestamp: 0, rate: ClockRate::VIDEO };
         let uplink = Uplink { delay: Duration::from_millis(70), basis: UplinkBasis::Network };
-        let items = vec![FeedItem::Clock { track: Track::Video, clock }, FeedItem::Uplink(Some(uplink))];
+        let items = vec![
+            FeedItem::Clock { track: Track::Video, clock, settled: true },
+            FeedItem::Uplink(Some(uplink)),
+        ];
         stream.take(&FeedBatch { stream: StreamId(1), items }, clock.at);
         let mut rng = StdRng::seed_from_u64(1);
         let players = (0..viewers).map(|slot| {

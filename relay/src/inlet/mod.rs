@@ -397,9 +397,10 @@ impl Inlet {
         if !self.timeline.take_change() {
             return;
         }
+        let settled = self.timeline.is_settled();
         for track in Track::ALL {
             if let Some(clock) = self.timeline.clock(track) {
-                self.output.push(FeedItem::Clock { track, clock });
+                self.output.push(FeedItem::Clock { track, clock, settled });
             }
         }
         self.tell_uplink(now);

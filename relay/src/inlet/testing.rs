@@ -122,6 +122,8 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) rings: [TrackRing; Track::COUNT],
     pub(super) clocks: [Option<TrackClock>; Track::COUNT],
+    /// What was said of them.
+    pub(super) settled: bool,
     pub(super) parameters: [Option<CodecParameters>; Track::COUNT],
     /// As readers were told.
     pub(super) uplink: Option<Uplink>,
@@ -146,6 +148,7 @@ impl World {
             now,
             rings: std::array::from_fn(|_| TrackRing::new(ring)),
             clocks: [None; Track::COUNT],
+            settled: false,
             parameters: Default::default(),
             uplink: None,
             events: Vec::new(),
@@ -241,7 +244,10 @@ impl World {
                         self.packets[track.index()].push((*packet).clone());
                     }
                 }
-                FeedItem::Clock { track, clock } => self.clocks[track.index()] = Some(clock),
+                FeedItem::Clock { track, clock, settled } => {
+                    self.clocks[track.index()] = Some(clock);
+                    self.settled = settled;
+                }
                 FeedItem::Uplink(uplink) => self.uplink = uplink,
                 FeedItem::Epoch { track, first } => {
                     let ring = &self.rings[track.index()];

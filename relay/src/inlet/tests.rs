@@ -531,6 +531,30 @@ fn a_publisher_that_falls_behind_is_followed_without_a_leap() {
 }
 
 #[test]
+fn the_clocks_are_not_settled_before_it_is_known_how_late_the_first_packets_were() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    // They have waited for a connection that took 1.2 s, and come all at once.
+    for _ in 0..30 {
+        let packets = publisher.picture().into_iter().chain([publisher.sound(), publisher.sound()]);
+        packets.for_each(|packet| world.send(publisher.from, packet));
+    }
+    world.play(&mut publisher, ms(1_500));
+    assert!(world.clocks[VIDEO].is_some() && !world.settled);
+    world.play(&mut publisher, ms(1_000));
+    assert!(world.settled);
+    let clock = world.clocks[VIDEO].unwrap();
+    let newest = world.newest(Track::Video);
+    let due = clock.instant_of(newest.timestamp).unwrap();
+    let off =
+        due.saturating_duration_since(newest.arrival).max(newest.arrival.saturating_duration_since(due));
+    assert!(off < ms(5), "{off:?}");
+    world.play(&mut publisher, ms(10_000));
+    let (later, earlier) = world.clocks[VIDEO].unwrap().shift_from(&clock);
+    assert!(world.settled && later.max(earlier) < ms(5), "{later:?} later, {earlier:?} earlier");
+}
+
+#[test]
 fn silence_is_away_then_idle() {
     let mut world = World::new();
     let mut publisher = Publisher::new(5000, 0x100);

@@ -63,7 +63,7 @@ struct Session {
     presentation: i64,
     basis: Basis,
     /// Readers go by the common clock, which may not leap any more: from the end of the first session's first window on.
-    told: bool,
+    settled: bool,
 }
 
 /// How well audio and video of a session are known to fit together, worst first.
@@ -298,6 +298,11 @@ impl Timeline {
         Some(TrackClock { at, timestamp: line.rate_ticks(presentation - line.skew), rate: line.rate })
     }
 
+    /// Whether the clocks will only be corrected in small steps.
+    pub(super) fn is_settled(&self) -> bool {
+        self.session.is_some_and(|session| session.settled)
+    }
+
     /// For a further layer: the session of the picture that flows. Publishers begin large layers late, stop them and
     /// begin them anew while the others go on.
     fn session_of_picture(&self, track: Track, now: Instant) -> Option<Session> {
@@ -319,8 +324,13 @@ impl Timeline {
             })
             .max()
             .unwrap_or(BEGINNING);
-        self.session =
-            Some(Session { number, began: now, presentation, basis: Basis::FirstArrival, told: number > 0 });
+        self.session = Some(Session {
+            number,
+            began: now,
+            presentation,
+            basis: Basis::FirstArrival,
+            settled: number > 0,
+        });
         self.at.get_or_insert((now, presentation));
         self.uplink.begin();
         presentation
@@ -469,8 +479,10 @@ impl Timeline {
         let earliest = |lines: &[Line]| lines.iter().filter_map(|line| line.window.recent(now)).min();
         // Layers are laid on the picture, and count only while that is silent.
         let Some(late) = earliest(tracks).or_else(|| earliest(layers)) else { return };
-        let told = self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.told, true));
-        let goes_on = told && late.abs() <= LOST;
+        let settled =
+            self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.settled, true));
+        self.changed |= !settled;
+        let goes_on = settled && late.abs() <= LOST;
         let most = if late.abs() <= STEP { SLEW } else { CATCH_UP };
         let step = if goes_on { late.clamp(-most, most) } else { late };
         let Some((_, presentation)) = &mut self.at else { return };

@@ -48,6 +48,8 @@ const SHOWN_AFTER: Duration = Duration::from_millis(500);
 pub(crate) struct StreamView<'a> {
     pub(crate) rings: &'a [TrackRing; Track::COUNT],
     pub(crate) clocks: &'a [Option<TrackClock>; Track::COUNT],
+    /// Viewers may be told of the clocks.
+    pub(crate) settled: bool,
     /// When what is on them was captured, where that is known.
     pub(crate) captures: &'a [Option<CaptureLine>; Track::COUNT],
     pub(crate) late: &'a LatePackets,
@@ -290,11 +292,12 @@ impl Player {
     }
 
     /// Whether sender reports are due: once a second from the start of live.
-    pub(crate) fn wants_reports(&self, now: Instant) -> bool {
+    pub(crate) fn wants_reports(&self, now: Instant, stream: &StreamView<'_>) -> bool {
         let replaying = self.video.as_ref().is_some_and(|video| matches!(video.phase, Phase::Replaying(_)));
         // Before that the viewer has nothing that a report could be about.
         let begins = replaying && self.reported.is_none();
         !begins
+            && stream.settled
             && self.reported.is_none_or(|at| now.saturating_duration_since(at) >= Duration::from_millis(950))
     }
 

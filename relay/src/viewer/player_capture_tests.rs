@@ -160,3 +160,23 @@ fn no_packet_becomes_too_long() {
         assert!(got.iter().all(|got| got.sealed.len() <= 1_420), "{bytes}");
     }
 }
+
+#[test]
+fn before_the_clocks_are_settled_nothing_is_told() {
+    let mut world = World::telling(true);
+    let settle = |world: &mut World, settled| {
+        for track in [Track::Video, Track::Audio] {
+            let clock = *world.stream.view().clock(track).unwrap();
+            world.feed(vec![FeedItem::Clock { track, clock, settled }]);
+        }
+    };
+    settle(&mut world, false);
+    world.past(2, 50, 3);
+    world.start();
+    world.pass(Duration::from_millis(50));
+    let live = world.show(60);
+    assert_eq!((told(&live, VIDEO), told(&live, AUDIO)), (vec![], vec![]));
+    settle(&mut world, true);
+    let live = world.show(2);
+    assert_eq!((told(&live, VIDEO).len(), told(&live, AUDIO).len()), (1, 1));
+}

@@ -55,7 +55,7 @@ impl Simulcast {
         for (layer, track) in LAYERS.into_iter().enumerate() {
             let timestamp = (1 << 33) + Self::APART * layer as u64;
             let clock = TrackClock { at: world.now, timestamp, rate: ClockRate::VIDEO };
-            world.feed(vec![FeedItem::Clock { track, clock }]);
+            world.feed(vec![FeedItem::Clock { track, clock, settled: true }]);
         }
         world.feed(vec![FeedItem::Layers(Arc::new(LAYERS))]);
         Self {

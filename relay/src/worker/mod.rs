@@ -371,7 +371,7 @@ impl Worker {
         let Some((player, target)) = playing(viewer, entry.slot, &self.port) else { return };
         let lane = &mut self.wire.lane(target);
         player.on_fast(now, &stream.view(), lane);
-        if player.wants_reports(now) {
+        if player.wants_reports(now, &stream.view()) {
             player.send_reports(now, self.wall.ntp(now), &stream.view(), lane, &mut self.scratch);
         }
         if let Some(at) = player.next_fast(now) {
@@ -393,7 +393,7 @@ impl Worker {
             && let Some((player, target)) = playing(viewer, entry.slot, &self.port)
         {
             player.on_slow(now, &stream.view());
-            if !player.wants_reports(now) {
+            if !player.wants_reports(now, &stream.view()) {
                 return;
             }
             let lane = &mut self.wire.lane(target);

@@ -22,6 +22,8 @@ const LATE: usize = 1024;
 pub(crate) struct WorkerStream {
     rings: [TrackRing; Track::COUNT],
     clocks: [Option<TrackClock>; Track::COUNT],
+    /// Viewers may be told of them.
+    settled: bool,
     /// How late the media is when it gets here, if that is known.
     uplink: Option<Duration>,
     /// When what the tracks' timestamps stand for was captured: what the two above say together.
@@ -63,6 +65,7 @@ impl WorkerStream {
         Self {
             rings: std::array::from_fn(|_| TrackRing::new(limits)),
             clocks: [None; Track::COUNT],
+            settled: false,
             uplink: None,
             captures: [None; Track::COUNT],
             wall,
@@ -91,7 +94,8 @@ impl WorkerStream {
                     }
                     ring.trim(now);
                 }
-                FeedItem::Clock { track, clock } => {
+                FeedItem::Clock { track, clock, settled } => {
+                    self.settled = *settled;
                     self.clocks[track.index()] = Some(*clock);
                     self.captured(*track);
                 }
@@ -119,13 +123,15 @@ impl WorkerStream {
 
     fn captured(&mut self, track: Track) {
         let line = |(clock, uplink)| CaptureLine::new(&clock, uplink, &self.wall);
-        self.captures[track.index()] = self.clocks[track.index()].zip(self.uplink).map(line);
+        let told = self.clocks[track.index()].filter(|_| self.settled);
+        self.captures[track.index()] = told.zip(self.uplink).map(line);
     }
 
     pub(crate) fn view(&self) -> StreamView<'_> {
         StreamView {
             rings: &self.rings,
             clocks: &self.clocks,
+            settled: self.settled,
             captures: &self.captures,
             late: &self.late,
             layers: &self.layers,

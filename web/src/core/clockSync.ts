@@ -7,10 +7,8 @@ export interface ClockOffset {
 }
 
 /** Of so many exchanges in a row the fastest one counts: what held it up the least tells the most. */
+/** So many count; older ones do not, since clocks drift apart by some milliseconds an hour. */
 export const EXCHANGES = 8;
-export const EXCHANGE_EVERY_MS = 120;
-/** Clocks drift apart by some milliseconds an hour; the round after this finds out. */
-export const ROUND_EVERY_MS = 30_000;
 
 /**
  * Learns the offset of the server's clock from questions and answers, as NTP does (RFC 5905 section 8): the answer was
@@ -46,7 +44,7 @@ export class ClockSync {
     return true;
   }
 
-  /** A new round: older answers count no more once the first new one is here. */
+  /** Begins anew: older answers count no more once the first new one is here. */
   begin(): void {
     this.#asked.clear();
     this.#round = [];

@@ -1,18 +1,22 @@
-import { ClockSync, type ClockOffset, EXCHANGE_EVERY_MS, EXCHANGES, ROUND_EVERY_MS } from "./clockSync";
+import { ClockSync, type ClockOffset, EXCHANGES } from "./clockSync";
 
 /** A server that is still there answers within this time; else the connection to it is dead and nobody has told us. */
 const SIGN_OF_LIFE_MS = 4_000;
+/** Between the first questions, until there are as many as count ... */
+export const EXCHANGE_EVERY_MS = 120;
+/** ... and from then on: how late the stream comes to the server is in the answers too, and changes with the publisher's network. */
+export const WATCH_EVERY_MS = 2_000;
 /** Between two questions of somebody who only plays: the answer also says how late the stream comes to the server. */
 export const GLANCE_EVERY_MS = 10_000;
 
-/** Asks the server for its clock: in rounds while somebody wants to know, or once, to see whether it is still there. */
+/** Asks the server for its clock: again and again while somebody wants to know, or once, to see whether it is still there. */
 export class ClockWatch {
   readonly #sync = new ClockSync();
   readonly #nowMs: () => number;
   #ask: ((clientUs: number) => void) | null = null;
   #watchers = 0;
   #askedAtMs = -Infinity;
-  #roundTimer: ReturnType<typeof setTimeout> | undefined;
+  #askTimer: ReturnType<typeof setTimeout> | undefined;
   #lifeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(nowMs: () => number) {
@@ -33,13 +37,13 @@ export class ClockWatch {
       if (over) return;
       over = true;
       this.#watchers -= 1;
-      if (this.#watchers === 0) clearTimeout(this.#roundTimer);
+      if (this.#watchers === 0) clearTimeout(this.#askTimer);
     };
   };
 
   /** The way to ask, once it is open; null when it is gone, or where there is none. */
   signaling(ask: ((clientUs: number) => void) | null): void {
-    clearTimeout(this.#roundTimer);
+    clearTimeout(this.#askTimer);
     clearTimeout(this.#lifeTimer);
     this.#ask = ask;
     this.#askedAtMs = -Infinity;
@@ -67,21 +71,16 @@ export class ClockWatch {
     this.#ask?.(this.#sync.ask(nowMs));
   }
 
-  /** A round of exchanges, and the next one later. */
+  /** Quickly at first. */
   #measure(): void {
-    clearTimeout(this.#roundTimer);
+    clearTimeout(this.#askTimer);
     if (!this.#ask) return;
     this.#sync.begin();
-    let left = EXCHANGES;
+    let asked = 0;
     const exchange = (): void => {
       this.#ask?.(this.#sync.ask(this.#nowMs()));
-      left -= 1;
-      this.#roundTimer =
-        left > 0
-          ? setTimeout(exchange, EXCHANGE_EVERY_MS)
-          : setTimeout(() => {
-              this.#measure();
-            }, ROUND_EVERY_MS);
+      asked += 1;
+      this.#askTimer = setTimeout(exchange, asked < EXCHANGES ? EXCHANGE_EVERY_MS : WATCH_EVERY_MS);
     };
     exchange();
   }
