@@ -64,6 +64,18 @@ pub(crate) struct FileReadings {
     pub(crate) sessions: u32,
 }
 
+impl FileReadings {
+    /// For viewers who come later.
+    fn free(&self) -> u64 {
+        self.limit.saturating_sub(self.open).saturating_sub(SPARE_FILES)
+    }
+
+    /// So many have come since the files were counted that the rest could be used up. Only those over a WebSocket keep one open.
+    pub(crate) fn is_outdated(&self, sessions: u32) -> bool {
+        u64::from(sessions.saturating_sub(self.sessions)) > self.free() / 2
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NetworkReadings {
     /// Bits per second, of the interface that carries most.
@@ -224,8 +236,7 @@ fn buffers(readings: &Readings, judged: &[JudgedWorker]) -> LimitReading {
 fn files(readings: &Readings) -> (LimitReading, Option<u32>) {
     let mut reading = unknown(Limit::Files);
     let Some(files) = readings.files else { return (reading, None) };
-    let free = files.limit.saturating_sub(files.open).saturating_sub(SPARE_FILES);
-    let seats = u32::try_from(free).unwrap_or(u32::MAX).saturating_add(files.sessions);
+    let seats = u32::try_from(files.free()).unwrap_or(u32::MAX).saturating_add(files.sessions);
     reading.viewers = Some(seats);
     reading.used_percent = Some(percent(files.open as f64, files.limit as f64));
     reading.basis = Basis::Set;
@@ -373,6 +384,9 @@ mod tests {
         let files = |open, limit| Some(FileReadings { open, limit, sessions: 500 });
         assert_eq!(set(&|r| r.files = files(600, 1024)), (Limit::Files, 860, false, Some(860)));
         assert_eq!(set(&|r| r.files = files(990, 1024)), (Limit::Files, 500, true, Some(500)));
+        let outdated =
+            [730, 731].map(|sessions| files(500, 1024).is_some_and(|files| files.is_outdated(sessions)));
+        assert_eq!(outdated, [false, true], "a crowd that may not have opened any");
         assert_eq!(set(&|r| r.files = None), (Limit::Cpu, 1090, false, None));
         let network = |speed, sent| Some(NetworkReadings { speed, sent });
         assert_eq!(set(&|r| r.network = network(1e9, 1.45e8)), (Limit::Network, 327, false, Some(99_836)));

@@ -19,7 +19,7 @@ use crate::{host, relay::Inner};
 
 /// How often counters are read.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Every so many looks the open files are counted: on old kernels that costs more.
+/// Every so many looks the open files are counted, if no crowd comes: on old kernels that costs more.
 const SLOW_PERIOD: u32 = 5;
 /// A line this often while there are viewers.
 const LINE_EVERY: Duration = Duration::from_secs(60);
@@ -52,7 +52,8 @@ pub(crate) async fn watch(relay: Weak<Inner>) {
     for tick in 0_u32.. {
         ticks.tick().await;
         let Some(relay) = relay.upgrade() else { return };
-        if tick % SLOW_PERIOD == 0 {
+        let sessions = relay.egress.house.sessions();
+        if tick % SLOW_PERIOD == 0 || files.is_some_and(|files: FileReadings| files.is_outdated(sessions)) {
             files = file_readings(&relay);
         }
         let Some(readings) = meter.take(sample(&relay, &full, files)) else { continue };
