@@ -59,6 +59,8 @@ pub(crate) struct StreamView<'a> {
     pub(crate) layer_changes: u32,
     /// What the rings have of the picture is from before the present publisher session.
     pub(crate) picture_to_come: bool,
+    /// The newest sound has been waiting before it came here: viewers get none yet.
+    pub(crate) sound_catches_up: bool,
 }
 
 impl StreamView<'_> {
@@ -259,7 +261,12 @@ impl Player {
         }
         if let Some(audio) = &mut self.audio {
             let ring = stream.ring(Track::Audio);
-            if !ring.is_empty() && (!audio.cursor().is_placed() || audio.cursor().next() < ring.oldest()) {
+            if ring.is_empty() {
+                return turn;
+            }
+            if stream.sound_catches_up {
+                audio.jump(ring.next());
+            } else if !audio.cursor().is_placed() || audio.cursor().next() < ring.oldest() {
                 audio.jump(ring.oldest());
             }
             for (sent, packet) in ring.packets_from(audio.cursor().next()).enumerate() {

@@ -5,6 +5,7 @@
 //! the loop takes what has come, gives every viewer a turn, and looks at the receive side at least every two
 //! milliseconds also while a burst goes out.
 
+mod onset;
 pub(crate) mod outbox;
 pub(crate) mod queue;
 mod receive;

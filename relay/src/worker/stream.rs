@@ -12,7 +12,7 @@ use crate::{
     CloseReason, FeedBatch, FeedItem, Pushed, RingLimits, Track, TrackClock, TrackRing,
     stream::LiveStream,
     viewer::{capture_time::CaptureLine, player::StreamView},
-    worker::WallClock,
+    worker::{WallClock, onset::Onset},
 };
 
 /// Late packets remembered until every viewer has had its turn.
@@ -36,6 +36,7 @@ pub(crate) struct WorkerStream {
     late: LatePackets,
     /// A publisher session's sound has begun and its picture has not: the pictures in the rings are another session's.
     picture_to_come: bool,
+    onset: Onset,
     /// Slots of connected viewers.
     players: Vec<u32>,
     /// Sessions, connected or not.
@@ -73,6 +74,7 @@ impl WorkerStream {
             layer_changes: 0,
             late: LatePackets::default(),
             picture_to_come: false,
+            onset: Onset::default(),
             players: Vec::new(),
             sessions: 0,
             live: None,
@@ -88,6 +90,9 @@ impl WorkerStream {
                     self.picture_to_come &= !track.is_video();
                     let ring = &mut self.rings[track.index()];
                     for packet in packets {
+                        if *track == Track::Audio {
+                            self.onset.packet(packet.arrival, packet.timestamp);
+                        }
                         if ring.push(Arc::clone(packet)) == Pushed::Late && !self.players.is_empty() {
                             self.late.push(*track, packet.seq);
                         }
@@ -109,7 +114,10 @@ impl WorkerStream {
                 }
                 FeedItem::Ended(reason) => return Some(reason.clone()),
                 // Should only the sound begin anew, the next picture packet says so.
-                FeedItem::Epoch { track: Track::Audio, .. } => self.picture_to_come = true,
+                FeedItem::Epoch { track: Track::Audio, .. } => {
+                    self.picture_to_come = true;
+                    self.onset.begin();
+                }
                 // Otherwise epochs are invisible here: numbers and timestamps go on. Holes show in the ring.
                 FeedItem::Parameters { .. }
                 | FeedItem::Lost { .. }
@@ -137,6 +145,7 @@ impl WorkerStream {
             layers: &self.layers,
             layer_changes: self.layer_changes,
             picture_to_come: self.picture_to_come,
+            sound_catches_up: self.onset.catches_up(),
         }
     }
 

@@ -1,0 +1,116 @@
+//! Where the sound of a publisher session begins for viewers. No clock, no packets.
+//!
+//! An encoder that starts before its connection stands sends what it has made meanwhile all at once. A browser keeps all of
+//! that, plays it from the beginning, and gives the delay back slowly (300 ms: in four seconds), pictures with it, which wait
+//! for their sound. So sound begins for viewers where it comes at its own pace.
+
+use std::time::{Duration, Instant};
+
+use heliograph_media::{ClockRate, Codec};
+
+/// At its own pace for so long, it has caught up: no less than the pauses of a connection whose window still opens.
+const EVEN: Duration = Duration::from_millis(100);
+/// What comes sooner than its timestamp says by more than this has been waiting; less is jitter.
+const JITTER: Duration = Duration::from_millis(10);
+/// Longer nobody is kept from hearing.
+const MOST: Duration = Duration::from_secs(2);
+
+/// The beginning of one session's sound.
+#[derive(Debug, Default)]
+pub(crate) struct Onset(Option<State>);
+
+#[derive(Debug)]
+enum State {
+    /// Its first packet is to come.
+    New,
+    CatchesUp(Catching),
+}
+
+#[derive(Debug)]
+struct Catching {
+    /// The first packet: its arrival and timestamp.
+    first: (Instant, u64),
+    /// How much sooner than the first one any has come.
+    ahead: Duration,
+    /// When that last grew.
+    grew: Instant,
+}
+
+impl Onset {
+    /// A session begins.
+    pub(crate) fn begin(&mut self) {
+        self.0 = Some(State::New);
+    }
+
+    /// Whether viewers should not have it yet.
+    pub(crate) const fn catches_up(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// A packet of sound has come.
+    pub(crate) fn packet(&mut self, arrival: Instant, timestamp: u64) {
+        match &mut self.0 {
+            None => {}
+            Some(State::New) => {
+                let first = (arrival, timestamp);
+                self.0 = Some(State::CatchesUp(Catching { first, ahead: Duration::ZERO, grew: arrival }));
+            }
+            Some(State::CatchesUp(catching)) => {
+                let passed = arrival.saturating_duration_since(catching.first.0);
+                let sounded = RATE.duration(timestamp.saturating_sub(catching.first.1));
+                let ahead = sounded.saturating_sub(passed);
+                if ahead > catching.ahead + JITTER {
+                    (catching.ahead, catching.grew) = (ahead, arrival);
+                }
+                if arrival.saturating_duration_since(catching.grew) >= EVEN || passed >= MOST {
+                    self.0 = None;
+                }
+            }
+        }
+    }
+}
+
+const RATE: ClockRate = Codec::Opus.clock_rate();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sound every 20 ms, each so many milliseconds later than that; how many viewers do not get.
+    fn kept_back(late: impl Fn(u64) -> u64) -> usize {
+        let (begin, mut onset) = (Instant::now(), Onset::default());
+        onset.begin();
+        (0..300)
+            .take_while(|&number| {
+                let arrival = begin + Duration::from_millis(20 * number + late(number));
+                onset.packet(arrival, 77_777 + 960 * number);
+                onset.catches_up()
+            })
+            .count()
+    }
+
+    #[test]
+    fn what_has_waited_is_left_out() {
+        assert_eq!(kept_back(|_| 0), 5, "a tenth of a second");
+        assert_eq!(kept_back(|number| number * 7919 % 9), 5, "jitter");
+        // 300 ms at once.
+        assert_eq!(kept_back(|number| 300_u64.saturating_sub(20 * number)), 15 + 5);
+        // A second, in three bursts 80 ms apart.
+        let bursts = |number| match number {
+            0..7 => 1_000 - 20 * number,
+            7..21 => 1_080 - 20 * number,
+            21..58 => 1_160 - 20 * number,
+            _ => 0,
+        };
+        assert!((58..64).contains(&kept_back(bursts)), "{}", kept_back(bursts));
+        // It never comes at its own pace.
+        assert_eq!(kept_back(|number| 4_000 - 10 * number), 200);
+    }
+
+    #[test]
+    fn nothing_is_kept_back_in_the_midst_of_a_session() {
+        let mut onset = Onset::default();
+        onset.packet(Instant::now(), 960);
+        assert!(!onset.catches_up());
+    }
+}
