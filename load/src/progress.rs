@@ -28,8 +28,8 @@ pub struct Sample {
     pub wanted: usize,
     /// Viewers that failed or were lost.
     pub failed: usize,
-    /// Published packets that did not come since the last sample, in percent; gaps in the sequence numbers where somebody
-    /// else publishes.
+    /// Published packets that did not come since the last sample, in percent of them and all that came; gaps in the sequence
+    /// numbers where somebody else publishes.
     pub loss_percent: f64,
     /// Latency since the last sample in milliseconds.
     pub latency_p50_ms: Option<f64>,

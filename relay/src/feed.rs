@@ -87,9 +87,9 @@ pub enum FeedItem {
         track: Track,
         /// From now on.
         clock: TrackClock,
-        /// It will only be corrected in small steps. Before that it may be wrong by as much as the stream's first packets had
-        /// been waiting somewhere, and browsers, who draw a line through the last twenty sender reports, would be wrong
-        /// for as many seconds.
+        /// What the tracks have in common will only be corrected in small steps. Before that it may be wrong by as much as the
+        /// stream's first packets had been waiting somewhere, and browsers, who draw a line through the last twenty sender
+        /// reports, would be wrong for as many seconds.
         settled: bool,
     },
     /// How late the media is already when it is due on its clock, as far as that is known from now on. A correction of

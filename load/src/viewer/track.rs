@@ -162,9 +162,13 @@ impl Track {
         let Some(timeline) = watched.timeline(self.medium) else { return self.sequence.missing() };
         let Some(from) = self.from else { return 0 };
         let overdue = timeline.next().saturating_sub(watched.frames_in(self.medium, SETTLE));
-        let end = self.until.map_or(u64::MAX, |until| until.frame).min(overdue.max(self.came.frame));
-        let came = self.came.before + if self.came.frame < end { self.came.of_it } else { 0 };
-        timeline.packets_before(end).saturating_sub(from.packets).saturating_sub(came)
+        let end = overdue.max(self.came.frame);
+        let end = match self.until {
+            Some(until) if until.frame <= end => until,
+            _ => Edge { frame: end, packets: timeline.packets_before(end) },
+        };
+        let came = self.came.before + if self.came.frame < end.frame { self.came.of_it } else { 0 };
+        end.packets.saturating_sub(from.packets).saturating_sub(came)
     }
 
     /// What is published from now on is not this viewer's any more.

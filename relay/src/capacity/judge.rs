@@ -70,7 +70,8 @@ impl FileReadings {
         self.limit.saturating_sub(self.open).saturating_sub(SPARE_FILES)
     }
 
-    /// So many have come since the files were counted that the rest could be used up. Only those over a WebSocket keep one open.
+    /// So many have come since the files were counted that more than half of the rest could be used up. Only those over a
+    /// WebSocket keep one open.
     pub(crate) fn is_outdated(&self, sessions: u32) -> bool {
         u64::from(sessions.saturating_sub(self.sessions)) > self.free() / 2
     }

@@ -554,6 +554,62 @@ fn the_clocks_are_not_settled_before_it_is_known_how_late_the_first_packets_were
     assert!(world.settled && later.max(earlier) < ms(5), "{later:?} later, {earlier:?} earlier");
 }
 
+/// Of a session whose sound begins half a second before its pictures, nothing says how they belong together.
+#[test]
+fn the_clocks_are_not_settled_before_the_tracks_are_laid_on_each_other() {
+    for delay in [0, 700] {
+        let mut world = World::new();
+        let mut publisher = Publisher::new(5000, 0x100);
+        publisher.video.timestamp = 777_777_777;
+        publisher.audio.timestamp = 333_333_333;
+        let play = |world: &mut World, publisher: &mut Publisher, time, with_pictures: bool| {
+            let until = world.now + ms(time);
+            while world.now < until {
+                let pictures = if with_pictures { publisher.picture() } else { Vec::new() };
+                let packets = pictures.into_iter().chain([publisher.sound(), publisher.sound()]);
+                packets.for_each(|packet| world.send(publisher.from, packet));
+                world.wait(Publisher::PICTURE);
+            }
+        };
+        play(&mut world, &mut publisher, delay, false);
+        let begun = world.now;
+        while !world.settled {
+            play(&mut world, &mut publisher, 40, true);
+        }
+        let (clocks, took) = (world.clocks, world.now - begun);
+        assert!((ms(1_990)..ms(2_300)).contains(&took), "{took:?}");
+        play(&mut world, &mut publisher, 5_000, true);
+        for (before, after) in clocks.into_iter().zip(world.clocks).take(2) {
+            let (later, earlier) = after.unwrap().shift_from(&before.unwrap());
+            assert!(later.max(earlier) < ms(5), "{later:?} later, {earlier:?} earlier");
+        }
+    }
+}
+
+#[test]
+fn a_publisher_that_begins_again_at_once_settles_nothing() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    world.play(&mut publisher, ms(1_000));
+    let mut publisher = Publisher::new(5000, 0x200);
+    world.play(&mut publisher, ms(1_000));
+    assert!(!world.settled);
+    world.play(&mut publisher, ms(1_500));
+    assert!(world.settled);
+}
+
+#[test]
+fn sound_alone_settles_its_clock() {
+    let mut world = World::new();
+    let mut publisher = Publisher::new(5000, 0x100);
+    for _ in 0..110 {
+        let packet = publisher.sound();
+        world.send(publisher.from, packet);
+        world.wait(ms(20));
+    }
+    assert!(world.settled);
+}
+
 #[test]
 fn silence_is_away_then_idle() {
     let mut world = World::new();

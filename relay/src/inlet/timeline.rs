@@ -62,7 +62,8 @@ struct Session {
     /// ... and its presentation time.
     presentation: i64,
     basis: Basis,
-    /// Readers go by the common clock, which may not leap any more: from the end of the first session's first window on.
+    /// Readers go by the common clock, which may not leap any more: from when it is known how late the first session's first
+    /// packets were, and how its tracks lie on each other.
     settled: bool,
 }
 
@@ -298,7 +299,21 @@ impl Timeline {
         Some(TrackClock { at, timestamp: line.rate_ticks(presentation - line.skew), rate: line.rate })
     }
 
-    /// Whether the clocks will only be corrected in small steps.
+    /// Settles the clocks, if all is known for it. Whether they were settled before.
+    fn settle(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        let is_placed = |line: &Line| {
+            line.run.as_ref().is_none_or(|run| run.session != session.number || line.window.whole.is_some())
+        };
+        // Where tracks are laid on each other by their arrival, that takes a window of each.
+        let placed = session.basis > Basis::FirstArrival || self.lines[..2].iter().all(is_placed);
+        let before = session.settled;
+        session.settled |= placed;
+        self.changed |= session.settled != before;
+        before
+    }
+
+    /// Whether the clock that all tracks have in common will only be corrected in small steps.
     pub(super) fn is_settled(&self) -> bool {
         self.session.is_some_and(|session| session.settled)
     }
@@ -329,7 +344,7 @@ impl Timeline {
             began: now,
             presentation,
             basis: Basis::FirstArrival,
-            settled: number > 0,
+            settled: self.session.is_some_and(|before| before.settled),
         });
         self.at.get_or_insert((now, presentation));
         self.uplink.begin();
@@ -479,9 +494,7 @@ impl Timeline {
         let earliest = |lines: &[Line]| lines.iter().filter_map(|line| line.window.recent(now)).min();
         // Layers are laid on the picture, and count only while that is silent.
         let Some(late) = earliest(tracks).or_else(|| earliest(layers)) else { return };
-        let settled =
-            self.session.as_mut().is_some_and(|session| std::mem::replace(&mut session.settled, true));
-        self.changed |= !settled;
+        let settled = self.settle();
         let goes_on = settled && late.abs() <= LOST;
         let most = if late.abs() <= STEP { SLEW } else { CATCH_UP };
         let step = if goes_on { late.clamp(-most, most) } else { late };

@@ -48,7 +48,7 @@ const SHOWN_AFTER: Duration = Duration::from_millis(500);
 pub(crate) struct StreamView<'a> {
     pub(crate) rings: &'a [TrackRing; Track::COUNT],
     pub(crate) clocks: &'a [Option<TrackClock>; Track::COUNT],
-    /// Viewers may be told of the clocks.
+    /// Viewers may be told of the clocks; see [`FeedItem::Clock`](crate::FeedItem::Clock).
     pub(crate) settled: bool,
     /// When what is on them was captured, where that is known.
     pub(crate) captures: &'a [Option<CaptureLine>; Track::COUNT],

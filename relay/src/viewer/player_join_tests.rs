@@ -132,3 +132,33 @@ fn what_could_not_be_opened_begins_again() {
     assert_eq!(got.last().unwrap().ring, world.next[0] - 1);
     assert!(gap_free(&got));
 }
+
+#[test]
+fn sound_that_has_waited_is_left_out() {
+    let mut world = World::new(true);
+    world.past(2, 50, 3);
+    world.start();
+    world.pass(Duration::from_secs(1));
+    world.past(3, 1000, 3);
+    world.turns();
+    let before: Vec<u64> = world.got().iter().filter(|got| got.ssrc == AUDIO).map(|got| got.index).collect();
+    assert!(!before.is_empty());
+    // Another session; everything at once.
+    world.feed(vec![FeedItem::Epoch { track: Track::Audio, first: SeqNo(world.next[1]) }]);
+    let first = world.next[1];
+    let burst = |world: &mut World, count: u64, every: Duration| {
+        for _ in 0..count {
+            world.sound();
+            world.turns();
+            world.now += every;
+        }
+    };
+    burst(&mut world, 15, Duration::ZERO);
+    assert!(world.got().iter().all(|got| got.ssrc != AUDIO));
+    burst(&mut world, 20, Duration::from_millis(20));
+    let after: Vec<Got> = world.got().into_iter().filter(|got| got.ssrc == AUDIO).collect();
+    assert_eq!(after.len(), 15, "a tenth of a second is needed to tell");
+    assert_eq!(after[0].ring, first + 20);
+    let numbers: Vec<u64> = before.iter().copied().chain(after.iter().map(|got| got.index)).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+}

@@ -1,4 +1,4 @@
-//! Where the sound of a publisher session begins for viewers. No clock, no packets.
+//! From where on viewers get sound that begins: a publisher session's, or after a leap of its timestamps. No clock, no packets.
 //!
 //! An encoder that starts before its connection stands sends what it has made meanwhile all at once. A browser keeps all of
 //! that, plays it from the beginning, and gives the delay back slowly (300 ms: in four seconds), pictures with it, which wait
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use heliograph_media::{ClockRate, Codec};
 
-/// At its own pace for so long, it has caught up: no less than the pauses of a connection whose window still opens.
+/// At its own pace for so long, it has caught up. A connection whose window still opens pauses for a round trip: over longer
+/// ones than this some of what waited gets through.
 const EVEN: Duration = Duration::from_millis(100);
 /// What comes sooner than its timestamp says by more than this has been waiting; less is jitter.
 const JITTER: Duration = Duration::from_millis(10);
@@ -37,7 +38,7 @@ struct Catching {
 }
 
 impl Onset {
-    /// A session begins.
+    /// Sound begins, or begins anew.
     pub(crate) fn begin(&mut self) {
         self.0 = Some(State::New);
     }
@@ -93,6 +94,7 @@ mod tests {
     fn what_has_waited_is_left_out() {
         assert_eq!(kept_back(|_| 0), 5, "a tenth of a second");
         assert_eq!(kept_back(|number| number * 7919 % 9), 5, "jitter");
+        assert_eq!(kept_back(|number| 400 * number), 1, "silence that is hardly sent");
         // 300 ms at once.
         assert_eq!(kept_back(|number| 300_u64.saturating_sub(20 * number)), 15 + 5);
         // A second, in three bursts 80 ms apart.
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_back_in_the_midst_of_a_session() {
+    fn nothing_is_kept_back_of_sound_that_goes_on() {
         let mut onset = Onset::default();
         onset.packet(Instant::now(), 960);
         assert!(!onset.catches_up());

@@ -22,7 +22,7 @@ const LATE: usize = 1024;
 pub(crate) struct WorkerStream {
     rings: [TrackRing; Track::COUNT],
     clocks: [Option<TrackClock>; Track::COUNT],
-    /// Viewers may be told of them.
+    /// Viewers may be told of them; see [`FeedItem::Clock`].
     settled: bool,
     /// How late the media is when it gets here, if that is known.
     uplink: Option<Duration>,

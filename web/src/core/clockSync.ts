@@ -6,8 +6,10 @@ export interface ClockOffset {
   readonly withinMs: number;
 }
 
-/** Of so many exchanges in a row the fastest one counts: what held it up the least tells the most. */
-/** So many count; older ones do not, since clocks drift apart by some milliseconds an hour. */
+/**
+ * Of so many exchanges in a row the fastest one counts: what held it up the least tells the most. Older ones do not, since
+ * clocks drift apart by some milliseconds an hour.
+ */
 export const EXCHANGES = 8;
 
 /**
@@ -16,7 +18,7 @@ export const EXCHANGES = 8;
  */
 export class ClockSync {
   readonly #asked = new Set<number>();
-  #round: ClockOffset[] = [];
+  #newest: ClockOffset[] = [];
   #best: ClockOffset | null = null;
 
   get offset(): ClockOffset | null {
@@ -38,15 +40,15 @@ export class ClockSync {
     if (!this.#asked.delete(clientUs)) return false;
     const askedMs = clientUs / 1000;
     const withinMs = Math.max(0, nowMs - askedMs) / 2;
-    this.#round.push({ offsetMs: serverUs / 1000 - (askedMs + nowMs) / 2, withinMs });
-    if (this.#round.length > EXCHANGES) this.#round.shift();
-    this.#best = this.#round.reduce((best, one) => (one.withinMs < best.withinMs ? one : best));
+    this.#newest.push({ offsetMs: serverUs / 1000 - (askedMs + nowMs) / 2, withinMs });
+    if (this.#newest.length > EXCHANGES) this.#newest.shift();
+    this.#best = this.#newest.reduce((best, one) => (one.withinMs < best.withinMs ? one : best));
     return true;
   }
 
   /** Begins anew: older answers count no more once the first new one is here. */
   begin(): void {
     this.#asked.clear();
-    this.#round = [];
+    this.#newest = [];
   }
 }
