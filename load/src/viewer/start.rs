@@ -28,8 +28,13 @@ impl StartWatch {
         self.clean.is_some()
     }
 
-    /// Takes a packet by its extended number. `may_begin` says whether the start may lie here; until then all is ignored.
+    /// Takes a packet by its extended number. `may_begin` says whether the start may lie here; until then all is ignored. Where
+    /// a hole stayed in the first [`PACKETS`], the start is a later one, as it is for who watches.
     pub(crate) fn add(&mut self, number: u64, marker: bool, may_begin: bool, now: Mono) {
+        let is_hopeless = self.first.is_some_and(|first| number.saturating_sub(first) >= PACKETS);
+        if is_hopeless && may_begin {
+            *self = Self { picture: self.picture, ..Self::default() };
+        }
         let Some(first) = self.first.or(may_begin.then_some(number)) else { return };
         if self.first.is_none() {
             self.first = Some(first);
@@ -86,6 +91,7 @@ mod tests {
             (&[(5, no), (6, no), (7, yes), (9, yes)], (Some(2), None)),
             (&[(5, yes), (6, yes)], (Some(0), Some(1))),
             (&[(5, no), (9, yes), (6, no), (7, yes), (8, no)], (Some(3), Some(4))),
+            (&[(5, no), (7, yes), (1029, yes), (1030, yes)], (Some(2), Some(3))),
             (&[], (None, None)),
         ] {
             assert_eq!(watch(packets, 0), expected, "{packets:?}");
@@ -101,8 +107,10 @@ mod tests {
     fn a_start_that_never_becomes_clean_stays_bounded() {
         let packets: Vec<_> = (0..5000).filter(|number| *number != 3).map(|number| (number, true)).collect();
         assert_eq!(watch(&packets, 0), (Some(0), Some(1)));
-        let packets: Vec<_> =
-            (0..5000).filter(|number| *number != 1).map(|number| (number, number > 3)).collect();
-        assert_eq!(watch(&packets, 0), (None, None));
+        let holes_at = |hole: fn(u64) -> bool| -> Vec<_> {
+            (0..5000).filter(|number| !hole(*number)).map(|number| (number, number > 3)).collect()
+        };
+        assert_eq!(watch(&holes_at(|number| number == 1), 0), (Some(1023), Some(1024)), "a later start");
+        assert_eq!(watch(&holes_at(|number| number % PACKETS == 1), 0), (Some(1023), None));
     }
 }
