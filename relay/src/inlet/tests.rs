@@ -554,7 +554,7 @@ fn the_clocks_are_not_settled_before_it_is_known_how_late_the_first_packets_were
     assert!(world.settled && later.max(earlier) < ms(5), "{later:?} later, {earlier:?} earlier");
 }
 
-/// Of a session whose sound begins half a second before its pictures, nothing says how they belong together.
+/// Of a session whose sound begins before its pictures, nothing says how they belong together.
 #[test]
 fn the_clocks_are_not_settled_before_the_tracks_are_laid_on_each_other() {
     for delay in [0, 700] {

@@ -16,62 +16,57 @@ const JITTER: Duration = Duration::from_millis(10);
 /// Longer nobody is kept from hearing.
 const MOST: Duration = Duration::from_secs(2);
 
-/// The beginning of one session's sound.
+const RATE: ClockRate = Codec::Opus.clock_rate();
+
+/// The beginning of a stretch of sound.
 #[derive(Debug, Default)]
-pub(crate) struct Onset(Option<State>);
-
-#[derive(Debug)]
-enum State {
-    /// Its first packet is to come.
+pub(crate) enum Onset {
+    /// Viewers get what comes.
+    #[default]
+    Over,
+    /// The first packet is to come.
     New,
-    CatchesUp(Catching),
-}
-
-#[derive(Debug)]
-struct Catching {
-    /// The first packet: its arrival and timestamp.
-    first: (Instant, u64),
-    /// How much sooner than the first one any has come.
-    ahead: Duration,
-    /// When that last grew.
-    grew: Instant,
+    CatchesUp {
+        /// The first packet: its arrival and timestamp.
+        first: (Instant, u64),
+        /// How much sooner than the first one any has come.
+        ahead: Duration,
+        /// When that last grew.
+        grew: Instant,
+    },
 }
 
 impl Onset {
     /// Sound begins, or begins anew.
     pub(crate) fn begin(&mut self) {
-        self.0 = Some(State::New);
+        *self = Self::New;
     }
 
     /// Whether viewers should not have it yet.
     pub(crate) const fn catches_up(&self) -> bool {
-        self.0.is_some()
+        !matches!(self, Self::Over)
     }
 
     /// A packet of sound has come.
     pub(crate) fn packet(&mut self, arrival: Instant, timestamp: u64) {
-        match &mut self.0 {
-            None => {}
-            Some(State::New) => {
-                let first = (arrival, timestamp);
-                self.0 = Some(State::CatchesUp(Catching { first, ahead: Duration::ZERO, grew: arrival }));
+        match self {
+            Self::Over => {}
+            Self::New => {
+                *self = Self::CatchesUp { first: (arrival, timestamp), ahead: Duration::ZERO, grew: arrival };
             }
-            Some(State::CatchesUp(catching)) => {
-                let passed = arrival.saturating_duration_since(catching.first.0);
-                let sounded = RATE.duration(timestamp.saturating_sub(catching.first.1));
-                let ahead = sounded.saturating_sub(passed);
-                if ahead > catching.ahead + JITTER {
-                    (catching.ahead, catching.grew) = (ahead, arrival);
+            Self::CatchesUp { first, ahead, grew } => {
+                let passed = arrival.saturating_duration_since(first.0);
+                let sooner = RATE.duration(timestamp.saturating_sub(first.1)).saturating_sub(passed);
+                if sooner > *ahead + JITTER {
+                    (*ahead, *grew) = (sooner, arrival);
                 }
-                if arrival.saturating_duration_since(catching.grew) >= EVEN || passed >= MOST {
-                    self.0 = None;
+                if arrival.saturating_duration_since(*grew) >= EVEN || passed >= MOST {
+                    *self = Self::Over;
                 }
             }
         }
     }
 }
-
-const RATE: ClockRate = Codec::Opus.clock_rate();
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,9 @@ import { ClockSync, type ClockOffset, EXCHANGES } from "./clockSync";
 /** A server that is still there answers within this time; else the connection to it is dead and nobody has told us. */
 const SIGN_OF_LIFE_MS = 4_000;
 /** Between the first questions, until there are as many as count ... */
-export const EXCHANGE_EVERY_MS = 120;
+const EXCHANGE_EVERY_MS = 120;
 /** ... and from then on: how late the stream comes to the server is in the answers too, and changes with the publisher's network. */
-export const WATCH_EVERY_MS = 2_000;
+const WATCH_EVERY_MS = 2_000;
 /** Between two questions of somebody who only plays: the answer also says how late the stream comes to the server. */
 export const GLANCE_EVERY_MS = 10_000;
 
