@@ -70,7 +70,11 @@ impl Crowd {
     pub fn new(viewers: u16, capture_times: bool) -> Self {
         let mut stream = WorkerStream::new(RingLimits::default(), WallClock::start());
         let clock = TrackClock { at: Instant::now(), timestamp: 0, rate: ClockRate::VIDEO };
-        let uplink = Uplink { delay: Duration::from_millis(70), basis: UplinkBasis::Network };
+        let uplink = Uplink {
+            delay: Duration::from_millis(70),
+            on_arrival: Duration::from_millis(70),
+            basis: UplinkBasis::Network,
+        };
         let items = vec![
             FeedItem::Clock { track: Track::Video, clock, settled: true },
             FeedItem::Uplink(Some(uplink)),

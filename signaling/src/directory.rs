@@ -185,8 +185,10 @@ fn entry(stream: StreamSnapshot) -> StreamEntry {
 
 /// As viewers are told.
 pub(crate) fn uplink(uplink: heliograph_relay::Uplink) -> Uplink {
+    let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
     Uplink {
-        delay_ms: u32::try_from(uplink.delay.as_millis()).unwrap_or(u32::MAX),
+        delay_ms: millis(uplink.delay),
+        arrival_ms: millis(uplink.on_arrival),
         basis: match uplink.basis {
             heliograph_relay::UplinkBasis::Capture => UplinkBasis::Capture,
             heliograph_relay::UplinkBasis::Network => UplinkBasis::Network,

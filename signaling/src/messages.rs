@@ -158,13 +158,15 @@ pub struct ClockAnswer {
     pub uplink: Option<Uplink>,
 }
 
-/// The way from camera or encoder to the server. A viewer adds it to what it measures against the sender reports.
+/// The way from camera or encoder to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct Uplink {
-    /// Milliseconds, at most 60000.
+    /// What a viewer adds to what it measures against the sender reports. Milliseconds, at most 60000.
     pub delay_ms: u32,
-    /// What is in it.
+    /// What the newest media took until it got to the server: for a viewer that does not go by the sender reports. Milliseconds.
+    pub arrival_ms: u32,
+    /// What is in them.
     pub basis: UplinkBasis,
 }
 

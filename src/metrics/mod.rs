@@ -276,7 +276,7 @@ fn write_what_viewers_get(page: &mut Page, streams: &[StreamSnapshot]) {
         (
             "heliograph_relay_stream_uplink_delay_seconds",
             "How late the stream is already when it gets here, as far as that is known.",
-            |stream| Some(stream.uplink?.delay.as_secs_f64()),
+            |stream| Some(stream.uplink?.on_arrival.as_secs_f64()),
         ),
         ("heliograph_relay_stream_sound_peak_dbfs", "The highest sample of the last second.", |stream| {
             Some(f64::from(stream.sound?.peak_dbfs))
@@ -354,7 +354,8 @@ mod tests {
                 p95: Some(Duration::from_millis(500)),
             },
             uplink: Some(heliograph_relay::Uplink {
-                delay: Duration::from_millis(20),
+                delay: Duration::from_millis(1_220),
+                on_arrival: Duration::from_millis(20),
                 basis: heliograph_relay::UplinkBasis::Network,
             }),
             unplayable: heliograph_relay::Unplayable::default(),

@@ -21,6 +21,7 @@ use srt_protocol::{
 use super::{
     Passphrase,
     handshake::{Conclusion, Rejection},
+    round_trip::RoundTrip,
 };
 
 /// The keys of a caller that encrypts as it should.
@@ -64,7 +65,7 @@ pub(super) struct Connection {
     begin: Instant,
     heard: Instant,
     said_goodbye: bool,
-    round_trip: Option<Duration>,
+    round_trip: RoundTrip,
     latency: Duration,
 }
 
@@ -114,7 +115,7 @@ impl Connection {
             begin: now,
             heard: now,
             said_goodbye: false,
-            round_trip: None,
+            round_trip: RoundTrip::default(),
             latency,
         };
         // The first control packet sets the caller's clock, which has gone on while its key was checked.
@@ -156,6 +157,9 @@ impl Connection {
         }
         if let Ok(packet) = Packet::parse(&mut datagram, false) {
             self.heard = now;
+            if let Packet::Control(ControlPacket { control_type: ControlTypes::Ack2(number), .. }) = &packet {
+                self.round_trip.answered(now, (*number).into());
+            }
             self.machine.handle_packet_input(now, Ok((packet, self.remote)));
         }
         false
@@ -165,11 +169,11 @@ impl Connection {
     pub(super) fn next_datagram(&mut self, now: Instant, buffer: &mut Vec<u8>) -> bool {
         let Some((packet, _)) = self.machine.next_packet(now) else { return false };
         if let Packet::Control(ControlPacket {
-            control_type: ControlTypes::Ack(Acknowledgement::Full(_, statistics, _)),
+            control_type: ControlTypes::Ack(Acknowledgement::Full(_, _, number)),
             ..
         }) = &packet
         {
-            self.round_trip = Some(statistics.rtt.mean_as_duration());
+            self.round_trip.asked(now, (*number).into());
         }
         buffer.clear();
         packet.serialize(buffer);
@@ -201,9 +205,9 @@ impl Connection {
         self.heard
     }
 
-    /// Between us and the caller, when measured.
+    /// Between us and the caller, once it has answered; smoothed.
     pub(super) fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
+        self.round_trip.smoothed()
     }
 
     /// How long after it was sent over the quickest way everything is handed out.
@@ -320,6 +324,26 @@ mod tests {
         assert_eq!(outcome(&mut connection, at(230)).0, ["payload 77", "payload 78", "payload 79"]);
         assert_eq!(connection.loss().0, 0);
         assert_eq!(connection.heard(), at(60));
+    }
+
+    #[test]
+    fn an_acknowledged_acknowledgement_tells_the_round_trip() {
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        let mut connection = start(begin);
+        connection.on_datagram(at(1), data(77, 106_000, US));
+        connection.on_time(at(20));
+        let (mut datagram, mut number) = (Vec::new(), None);
+        while connection.next_datagram(at(20), &mut datagram) {
+            if datagram[1] == 2 {
+                number = datagram[4..8].first_chunk::<4>().copied();
+            }
+        }
+        assert_eq!(connection.round_trip(), None);
+        let mut answer = control(ACKACK, US).to_vec();
+        answer[4..8].copy_from_slice(&number.unwrap());
+        connection.on_datagram(at(180), answer.into());
+        assert_eq!(connection.round_trip(), Some(Duration::from_millis(160)));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 mod connection;
 pub mod handshake;
 mod io;
+mod round_trip;
 mod settings;
 mod stream_id;
 

@@ -328,17 +328,14 @@ impl Timeline {
         Some(Session { began: at, presentation, ..session })
     }
 
-    /// Opens a session: the timeline goes on where relay time has got to since the last packets.
+    /// Opens a session: the timeline goes on where the common clock has got to, and not before what readers have. Where the last
+    /// session had got to says less: a publisher that came with a backlog was ahead of the clock, and with the next backlog
+    /// would be twice as far.
     fn open(&mut self, number: u64, now: Instant) -> i64 {
-        let presentation = self
-            .lines
-            .iter()
-            .filter_map(|line| {
-                let (ring, arrival) = line.last?;
-                Some(nanoseconds(ring, line.rate) + line.skew + since(now, arrival))
-            })
-            .max()
-            .unwrap_or(BEGINNING);
+        let newest = |line: &Line| line.last.map(|(ring, _)| nanoseconds(ring, line.rate) + line.skew);
+        let newest = self.lines.iter().filter_map(newest).max();
+        let due = self.at.map(|(at, presentation)| presentation + since(now, at));
+        let presentation = due.max(newest).unwrap_or(BEGINNING);
         self.session = Some(Session {
             number,
             began: now,

@@ -17,6 +17,8 @@ pub(super) struct UplinkWatch {
     least: Option<(Duration, Instant)>,
     best: Option<Best>,
     captured: Option<Captured>,
+    /// How many nanoseconds after the line the quickest of the last seconds came.
+    late: i64,
 }
 
 /// The quickest that media has come.
@@ -40,7 +42,7 @@ struct Captured {
 impl UplinkWatch {
     /// Another publisher session.
     pub(super) fn begin(&mut self) {
-        (self.best, self.captured) = (None, None);
+        (self.best, self.captured, self.late) = (None, None, 0);
     }
 
     /// The source's clock jumped against ours: what was quickest before says nothing any more.
@@ -71,10 +73,12 @@ impl UplinkWatch {
             Best { late: best.late.saturating_add(passed / LEAK), at: now, ..best }
         });
         self.best = Some(leaked.filter(|best| best.late < late).unwrap_or(Best { late, at: now, least }));
+        self.late = late;
     }
 
     /// The line was moved so many nanoseconds later.
     pub(super) fn moved(&mut self, by: i64) {
+        self.late -= by;
         if let Some(best) = &mut self.best {
             best.late -= by;
         }
@@ -87,16 +91,22 @@ impl UplinkWatch {
     pub(super) fn look(&self, now: Instant) -> Option<Uplink> {
         let least = self.least.filter(|(_, at)| is_fresh(now, *at)).map(|(delay, _)| delay);
         if let Some(captured) = self.captured.filter(|captured| is_fresh(now, captured.at)) {
-            let delay = Duration::from_nanos(u64::try_from(captured.before).unwrap_or(0));
-            let delay = delay.max(least.unwrap_or_default());
-            return (delay <= MOST).then_some(Uplink { delay, basis: UplinkBasis::Capture });
+            let least = least.unwrap_or_default();
+            return self.say(captured.before, least, UplinkBasis::Capture);
         }
         let least = self.best.and_then(|best| best.least).filter(|_| least.is_some()).or(least)?;
         // The line may also be earlier than anything that comes now.
         let late = self.best.map_or(0, |best| best.late);
-        let least = i64::try_from(least.as_nanos()).unwrap_or(i64::MAX);
-        let delay = Duration::from_nanos(u64::try_from(least.saturating_sub(late)).unwrap_or(0));
-        (delay <= MOST).then_some(Uplink { delay, basis: UplinkBasis::Network })
+        let before = i64::try_from(least.as_nanos()).unwrap_or(i64::MAX).saturating_sub(late);
+        self.say(before, Duration::ZERO, UplinkBasis::Network)
+    }
+
+    /// `before`: from the capture to the line, nanoseconds. `least`: not less.
+    fn say(&self, before: i64, least: Duration, basis: UplinkBasis) -> Option<Uplink> {
+        let duration = |nanoseconds: i64| Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+        let delay = duration(before).max(least);
+        let on_arrival = duration(before.saturating_add(self.late)).max(least);
+        (delay.max(on_arrival) <= MOST).then_some(Uplink { delay, on_arrival, basis })
     }
 }
 

@@ -54,6 +54,8 @@ fn a_queue_on_the_way_is_in_it_wherever_the_line_has_got_to() {
     // 4 s long each picture comes 1 ms later than the one before.
     plays(&mut world, 4, ms(1));
     near(whole(&world), ms(120));
+    plays(&mut world, 2, Duration::ZERO);
+    near(uplink(&world).on_arrival, ms(120));
     for _ in 0..10 {
         plays(&mut world, 6, Duration::ZERO);
         near(whole(&world), ms(120));
@@ -61,6 +63,31 @@ fn a_queue_on_the_way_is_in_it_wherever_the_line_has_got_to() {
     assert!(uplink(&world).delay > ms(40), "the line follows");
     world.wait(ms(15_000));
     assert_eq!(world.inlet.report(world.now).uplink, None, "away");
+}
+
+/// What had piled up while the publisher connected comes at once.
+#[test]
+fn a_backlog_at_each_return_is_no_way_of_the_newest_media_and_does_not_add_up() {
+    let mut world = World::new();
+    for session in 0..5 {
+        let mut publisher = Publisher::new(5000 + session, 0x100 * u32::from(session + 1));
+        for _ in 0..25 {
+            let packets = publisher.picture().into_iter().chain([publisher.sound(), publisher.sound()]);
+            packets.collect::<Vec<_>>().into_iter().for_each(|packet| world.send(publisher.from, packet));
+        }
+        for _ in 0..5 {
+            say(&mut world, &publisher, |out| rtcp::write_least_delay(out, Ssrc(0), ms(20)));
+            world.play(&mut publisher, ms(1_000));
+        }
+        let newest = world.newest(Track::Video);
+        let due = world.clocks[Track::Video.index()].unwrap().instant_of(newest.timestamp).unwrap();
+        let ahead = due.saturating_duration_since(newest.arrival);
+        // The clock of the first session may leap before anybody goes by it.
+        assert!(ahead <= if session == 0 { ms(8) } else { ms(1_000) }, "{ahead:?} in session {session}");
+        near(whole(&world), ms(20));
+        near(uplink(&world).on_arrival, ms(20));
+        world.wait(ms(3_000));
+    }
 }
 
 #[test]

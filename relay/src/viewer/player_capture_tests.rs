@@ -30,8 +30,8 @@ impl World {
     }
 
     fn uplink(&mut self, ms: Option<u64>) {
-        let uplink = |ms| Uplink { delay: Duration::from_millis(ms), basis: UplinkBasis::Network };
-        self.feed(vec![FeedItem::Uplink(ms.map(uplink))]);
+        let uplink = |delay| Uplink { delay, on_arrival: delay, basis: UplinkBasis::Network };
+        self.feed(vec![FeedItem::Uplink(ms.map(Duration::from_millis).map(uplink))]);
     }
 
     /// One picture and one sound, live.

@@ -234,7 +234,7 @@ proptest! {
 fn packets_that_tell_capture_times_spoil_nothing() {
     let mut world = World::with_fec_and(1, Some(6));
     let delay = Duration::from_millis(70);
-    let uplink = crate::Uplink { delay, basis: crate::UplinkBasis::Network };
+    let uplink = crate::Uplink { delay, on_arrival: delay, basis: crate::UplinkBasis::Network };
     world.feed(vec![FeedItem::Uplink(Some(uplink))]);
     world.reports(12, LONG);
     let tells = |packet: &Plain| heliograph_media::rtp::extension(&packet.bytes, 6).is_some();

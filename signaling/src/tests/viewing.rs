@@ -276,10 +276,17 @@ async fn the_clock_is_told_at_any_time_and_the_question_comes_back() {
     page.expect("offer").await;
     let wanted = json!({"client_us": 42, "server_us": 1_700_000_000_123_456_u64});
     assert_eq!(page.expect("clock").await, wanted);
-    let uplink = Uplink { delay: Duration::from_micros(33_400), basis: UplinkBasis::Capture };
+    let uplink = Uplink {
+        delay: Duration::from_micros(33_400),
+        on_arrival: Duration::from_millis(35),
+        basis: UplinkBasis::Capture,
+    };
     site.relay.set_uplink(24_000, uplink);
     page.say(&json!({"event": "clock", "data": {"client_us": 43}})).await;
-    assert_eq!(page.expect("clock").await["uplink"], json!({"delay_ms": 33, "basis": "capture"}));
+    assert_eq!(
+        page.expect("clock").await["uplink"],
+        json!({"delay_ms": 33, "arrival_ms": 35, "basis": "capture"})
+    );
 }
 
 #[tokio::test]

@@ -302,13 +302,17 @@ async fn a_viewer_changes_its_playout_delay_while_it_watches() {
 #[tokio::test]
 async fn a_viewer_asks_for_the_clock_and_says_how_late_it_is() {
     let (relay, router, answer) = joined().await;
-    let uplink = Uplink { delay: Duration::from_millis(120), basis: UplinkBasis::Network };
+    let uplink = Uplink {
+        delay: Duration::from_millis(120),
+        on_arrival: Duration::from_millis(20),
+        basis: UplinkBasis::Network,
+    };
     relay.set_uplink(24_000, uplink);
     let say = format!("POST {}/messages", answer.header("location"));
     let json = &[("content-type", "application/json")][..];
     let clock = ask(&router, &say, json, r#"{"event":"clock","data":{"client_us":42}}"#).await;
     let wanted = serde_json::json!({"event": "clock", "data": {"client_us": 42,
-        "server_us": 1_700_000_000_123_456_u64, "uplink": {"delay_ms": 120, "basis": "network"}}});
+        "server_us": 1_700_000_000_123_456_u64, "uplink": {"delay_ms": 120, "arrival_ms": 20, "basis": "network"}}});
     assert_eq!((clock.status.as_u16(), clock.json()), (200, wanted));
     let delay = r#"{"event":"delay","data":{"delay_ms":140}}"#;
     assert_eq!(ask(&router, &say, json, delay).await.status.as_u16(), 204);

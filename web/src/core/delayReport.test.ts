@@ -40,7 +40,7 @@ describe("DelayReport", () => {
 
   it("reports the way to the server with the rest", () => {
     const report = new DelayReport(() => 0);
-    const uplink = { delay_ms: 100, basis: "network" } as const;
+    const uplink = { delay_ms: 1_500, arrival_ms: 100, basis: "network" } as const;
     expect([0, 2, 4].map((second) => report.look(look(second), null, uplink)).at(-1)).toBe(160);
   });
 

@@ -54,7 +54,7 @@ describe("FigureLog", () => {
   it("goes by capture times where they come with the pictures, over the last seconds", () => {
     const log = new FigureLog();
     const clock = { offsetMs: 1_700_000_000_000, withinMs: 0.4 };
-    const uplink = { delay_ms: 40, basis: "capture" } as const;
+    const uplink = { delay_ms: 40, arrival_ms: 40, basis: "capture" } as const;
     const seen = (second: number, lateMs: number): PlaybackStats => {
       const capturedUnixMs = 1_700_000_000_000 + second * 1000 - lateMs;
       return { ...look(second, { estimatedPlayoutTimestamp: 1_700_000_000_000 + second * 1000 - 80 }), seen: { atMs: second * 1000, capturedUnixMs } };
@@ -80,17 +80,17 @@ describe("FigureLog", () => {
   it("adds the way to the server, whatever the rest comes from", () => {
     const log = new FigureLog();
     log.push(look(1), null, null);
-    const parts = log.push(look(2), null, { delay_ms: 120, basis: "network" }).now;
+    const parts = log.push(look(2), null, { delay_ms: 1_500, arrival_ms: 120, basis: "network" }).now;
     expect(parts.delayMs).toBeCloseTo(120 + 10 + 50 + 4);
     expect([parts.uplinkMs, parts.uplinkBasis]).toEqual([120, "network"]);
     const playing = { estimatedPlayoutTimestamp: 1_700_000_002_920 };
     const clock = { offsetMs: 1_700_000_000_000, withinMs: 0.4 };
-    const whole = log.push(look(3, playing), clock, { delay_ms: 33, basis: "capture" }).now;
+    const whole = log.push(look(3, playing), clock, { delay_ms: 33, arrival_ms: 33, basis: "capture" }).now;
     expect(whole.delayMs).toBeCloseTo(80 + 33);
     expect(whole.uplinkMs, "the rest of the whole").toBeCloseTo(80 + 33 - (10 + 50 + 4));
     // The reports lag behind a publisher whose media comes sooner now.
     const sooner = { estimatedPlayoutTimestamp: 1_700_000_004_030 };
-    const { now } = log.push(look(4, sooner), clock, { delay_ms: 100, basis: "network" });
+    const { now } = log.push(look(4, sooner), clock, { delay_ms: 100, arrival_ms: 60, basis: "network" });
     expect([now.delayMs, now.delaySource]).toEqual([70, "reports"]);
   });
 

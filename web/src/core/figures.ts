@@ -114,12 +114,12 @@ function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset
         ? [reported + uplinkMs, "reports"]
         : parts === null
           ? [null, null]
-          : [parts + uplinkMs, "parts"];
+          : [parts + (uplink?.arrival_ms ?? 0), "parts"];
   return {
     delayMs,
     delaySource,
     // What is left of the whole, so that the parts add up to it: what the server says is about its reports alone.
-    uplinkMs: uplink && delaySource !== "parts" && delayMs !== null && parts !== null ? Math.max(0, delayMs - parts) : (uplink?.delay_ms ?? null),
+    uplinkMs: uplink && delaySource !== "parts" && delayMs !== null && parts !== null ? Math.max(0, delayMs - parts) : (uplink?.arrival_ms ?? null),
     uplinkBasis: uplink?.basis ?? null,
     networkMs,
     bufferMs,

@@ -77,11 +77,13 @@ export type ClockAnswer = {
   uplink?: Uplink,
 };
 
-/** The way from camera or encoder to the server. A viewer adds it to what it measures against the sender reports. */
+/** The way from camera or encoder to the server. */
 export type Uplink = {
-  /** Milliseconds, at most 60000. */
+  /** What a viewer adds to what it measures against the sender reports. Milliseconds, at most 60000. */
   delay_ms: number,
-  /** What is in it. */
+  /** What the newest media took until it got to the server: for a viewer that does not go by the sender reports. Milliseconds. */
+  arrival_ms: number,
+  /** What is in them. */
   basis: UplinkBasis,
 };
 

@@ -126,9 +126,9 @@ describe("a session over the WebSocket", () => {
     const stop = session.watchClock();
     expect(asked()).toHaveLength(3);
     const first = asked().at(-1) ?? 0;
-    socket.say("clock", { client_us: first, server_us: first + 5_000_000, uplink: { delay_ms: 30, basis: "capture" } });
+    socket.say("clock", { client_us: first, server_us: first + 5_000_000, uplink: { delay_ms: 30, arrival_ms: 30, basis: "capture" } });
     expect(session.clock?.offsetMs).toBeCloseTo(5_000, 0);
-    expect(session.uplink).toEqual({ delay_ms: 30, basis: "capture" });
+    expect(session.uplink).toEqual({ delay_ms: 30, arrival_ms: 30, basis: "capture" });
     await pass(2_000);
     expect(asked()).toHaveLength(2 + 8);
     await pass(30_000);
@@ -524,7 +524,7 @@ describe("a session over WHEP", () => {
       if (url !== "https://tower.example/whep/session/abc/messages") return Promise.resolve(created());
       const { event, data } = JSON.parse(init?.body as string) as { event: string; data: { client_us: number } };
       asked.push(event);
-      const answer = { ...data, server_us: data.client_us + 7_000_000, uplink: { delay_ms: 50, basis: "network" } };
+      const answer = { ...data, server_us: data.client_us + 7_000_000, uplink: { delay_ms: 50, arrival_ms: 50, basis: "network" } };
       return Promise.resolve(new Response(JSON.stringify({ event, data: answer }), { status: 200 }));
     });
     session.start();
@@ -534,7 +534,7 @@ describe("a session over WHEP", () => {
     await pass(300);
     expect(asked).toEqual(["clock"]);
     expect(session.clock?.offsetMs).toBeCloseTo(7_000, -1);
-    expect(session.uplink).toEqual({ delay_ms: 50, basis: "network" });
+    expect(session.uplink).toEqual({ delay_ms: 50, arrival_ms: 50, basis: "network" });
   });
 
   it("asks for more delay over WHEP while it plays", async () => {
@@ -576,7 +576,7 @@ describe("a session over WHEP", () => {
   });
 
   it("learns from the list of streams what WHEP does not say", async () => {
-    const entry = { channel: "dawn", name: "Dawn", port: 1, since_ms: 0, state: "away", viewers: 4, bitrate_bps: 0, tracks: [], uplink: { delay_ms: 40, basis: "network" }, warnings: [] };
+    const entry = { channel: "dawn", name: "Dawn", port: 1, since_ms: 0, state: "away", viewers: 4, bitrate_bps: 0, tracks: [], uplink: { delay_ms: 40, arrival_ms: 40, basis: "network" }, warnings: [] };
     let tell: (one: unknown) => void = () => undefined;
     const presence = () => (listener: (one: never) => void) => {
       tell = listener as (one: unknown) => void;
@@ -589,7 +589,7 @@ describe("a session over WHEP", () => {
     newest(peers).become("connected");
     tell(entry);
     expect(session.snapshot()).toMatchObject({ viewers: 4, title: "Dawn", state: { kind: "away" } });
-    expect(session.uplink).toEqual({ delay_ms: 40, basis: "network" });
+    expect(session.uplink).toEqual({ delay_ms: 40, arrival_ms: 40, basis: "network" });
     const layers = [{ rid: "h", width: 1280, height: 720 }, { rid: "l", width: 320, height: 180 }];
     const flowing = (bitrate: number) => layers.map((layer) => ({ ...layer, fps: 30, bitrate_bps: bitrate }));
     tell({ ...entry, layers: flowing(1) });
