@@ -16,7 +16,7 @@ use crate::{
     auth::{EndReason, PublicationMetadata},
     house::{Seat, SeatEvent},
     layers::{self, Layer},
-    outlet::{OpusClock, Outlet, Pace, Picture, Waiting},
+    outlet::{LongestWait, OpusClock, Outlet, Pace, Picture, Waiting},
     reencode::{Encoded, Reencoders, Stage, StageEvent},
     rtmp::flv::nal_units,
     transcode::AudioThread,
@@ -51,8 +51,7 @@ pub(crate) struct Live {
     sounds: Waiting,
     /// What the layers are called that the relay was told of; empty until there are several.
     layers: Vec<String>,
-    /// The longest time that a picture had to wait since the last tick: what came the quickest waits the longest.
-    held: Duration,
+    held: LongestWait,
     opus_bitrate: u32,
     /// With the first AAC.
     audio: Option<AudioThread>,
@@ -96,7 +95,7 @@ impl Live {
             pictures: Default::default(),
             sounds: Waiting::default(),
             layers: Vec::new(),
-            held: Duration::ZERO,
+            held: LongestWait::default(),
             opus_bitrate,
             audio: None,
             aac: None,
@@ -140,7 +139,7 @@ impl Live {
         let Self { seat, outlet, pace, pictures, held, .. } = self;
         // Pictures in another order than they are shown in have no even pace.
         let due = if outlet.is_reordered(layer) || !paced { now } else { pace.due(now, picture.show) };
-        *held = (*held).max(due.saturating_duration_since(now));
+        held.note(due.saturating_duration_since(now));
         let waiting = &mut pictures[layer.index()];
         outlet.picture(now, layer, picture, &mut |datagram| {
             waiting.pass(now, due, datagram, &mut |datagram| seat.send(datagram));
@@ -387,7 +386,7 @@ impl Live {
             // Pictures with B-frames come in another order than they are shown in.
             jitter: self.sound_jitter.get().or(self.picture_jitter.get()),
             reencoded: self.stage.as_ref().is_some_and(Stage::is_encoding),
-            held: said.held + std::mem::take(&mut self.held),
+            held: said.held + self.held.take(),
             ..said
         };
         self.seat.tick(now, metadata)

@@ -92,8 +92,8 @@ pub enum FeedItem {
         /// reports, would be wrong for as many seconds.
         settled: bool,
     },
-    /// How late the media is already when it is due on its clock, as far as that is known from now on. A correction of
-    /// the clocks changes it too, and then comes in the same batch.
+    /// How late the media is already when it is due on its clock and when it comes, as far as that is known from now on. A
+    /// correction of the clocks changes it too, and then comes in the same batch.
     Uplink(Option<Uplink>),
     /// The stream's coding became known or changed.
     Parameters {

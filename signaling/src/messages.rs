@@ -164,7 +164,8 @@ pub struct ClockAnswer {
 pub struct Uplink {
     /// What a viewer adds to what it measures against the sender reports. Milliseconds, at most 60000.
     pub delay_ms: u32,
-    /// What the newest media took until it got to the server: for a viewer that does not go by the sender reports. Milliseconds.
+    /// What the quickest media of the last seconds took until it got to the server: for a viewer that does not go by the sender
+    /// reports. Milliseconds, at most 60000.
     pub arrival_ms: u32,
     /// What is in them.
     pub basis: UplinkBasis,

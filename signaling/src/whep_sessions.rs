@@ -9,23 +9,23 @@ use std::{
 
 use axum::http::{StatusCode, header};
 use dashmap::DashMap;
+use futures_channel::mpsc;
+use futures_util::{SinkExt as _, StreamExt as _};
 use heliograph_edge::sdp::parse_candidate_fragment;
 use heliograph_http::Refusal;
 use heliograph_relay::{CloseReason, PlayoutDelay, StreamId, ViewerEvent, WatchError};
 use rand::RngExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tracing::{Instrument, debug, info, info_span};
 
 use crate::{backend::Viewer, client::Client, inbound::Budget, messages::PlayoutRange, playout, whep};
-
-/// Requests that wait for one session. More of them wait in their own connections.
-const QUEUE: usize = 2;
 
 /// The sessions that live. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct WhepSessions(Arc<DashMap<SessionId, Requests>>);
 
-/// Boxed, because a queue has room for 32 of them from the beginning, and most sessions never get one.
+/// What a session is asked: one at a time by each request, which waits for the answer. Not tokio's channel: that weighs 800 bytes
+/// before anything is in it, most sessions are never asked anything, and this one weighs 200.
 type Requests = mpsc::Sender<Box<Command>>;
 
 /// What makes a session's address unguessable: 128 random bits. Whoever knows them may end the session.
@@ -90,7 +90,7 @@ impl WhepSessions {
     ) -> (SessionId, String) {
         let id = SessionId::random();
         let tag = fresh_tag();
-        let (sender, commands) = mpsc::channel(QUEUE);
+        let (sender, commands) = mpsc::channel(0);
         self.0.insert(id, sender);
         let ufrag = offer
             .lines()
@@ -165,7 +165,7 @@ impl Session {
     async fn live(mut self) -> &'static str {
         loop {
             tokio::select! {
-                command = self.commands.recv() => match command.map(|command| *command) {
+                command = self.commands.next() => match command.map(|command| *command) {
                     Some(Command::Patch { condition, fragment, reply }) => {
                         // Whoever asked may be gone by now.
                         let _ = reply.send(self.patch(&condition, &fragment));

@@ -12,7 +12,7 @@ pub(super) struct LeastDelay {
 }
 
 impl LeastDelay {
-    /// `round_trip`: the newest. `held`: what we hold the media back on purpose. `None` while no round trip is known.
+    /// `round_trip`: the newest. `held`: what we hold the quickest media back on purpose. `None` while no round trip is known.
     pub(super) fn now(
         &mut self,
         now: Instant,

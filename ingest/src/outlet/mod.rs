@@ -19,7 +19,7 @@ use heliograph_media::{
 };
 
 pub(crate) use opus_clock::OpusClock;
-pub(crate) use pace::{Pace, Waiting};
+pub(crate) use pace::{LongestWait, Pace, Waiting};
 pub(crate) use parameter_sets::ParameterSets;
 
 use crate::layers::{Layer, payload_type};

@@ -87,6 +87,26 @@ impl Waiting {
     }
 }
 
+/// How long pictures wait, for who wants to know how long media takes at least: the quickest waits the longest.
+#[derive(Debug, Default)]
+pub(crate) struct LongestWait {
+    newest: Option<Duration>,
+    told: Duration,
+}
+
+impl LongestWait {
+    /// A picture waits so long.
+    pub(crate) fn note(&mut self, wait: Duration) {
+        self.newest = self.newest.max(Some(wait));
+    }
+
+    /// The longest since the last call; without any picture since then, the same again.
+    pub(crate) fn take(&mut self) -> Duration {
+        self.told = self.newest.take().unwrap_or(self.told);
+        self.told
+    }
+}
+
 fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 4)
 }
@@ -198,6 +218,17 @@ mod tests {
                 assert!(wait <= 25, "{per_million}: {wait} ms after {came}");
             }
         }
+    }
+
+    #[test]
+    fn the_longest_wait_is_remembered_while_nothing_comes() {
+        let ms = Duration::from_millis;
+        let mut longest = LongestWait::default();
+        assert_eq!(longest.take(), ms(0));
+        [20, 60, 0].into_iter().for_each(|wait| longest.note(ms(wait)));
+        assert_eq!([longest.take(), longest.take()], [ms(60), ms(60)]);
+        longest.note(ms(0));
+        assert_eq!(longest.take(), ms(0));
     }
 
     #[test]

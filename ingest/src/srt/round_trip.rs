@@ -18,7 +18,7 @@ pub(super) struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// An acknowledgement with this number goes out.
+    /// An acknowledgement goes out. Its number is higher than those before.
     pub(super) fn asked(&mut self, now: Instant, number: u32) {
         if self.waiting.len() == MOST_WAITING {
             self.waiting.pop_front();
@@ -28,7 +28,7 @@ impl RoundTrip {
 
     /// The caller has acknowledged it.
     pub(super) fn answered(&mut self, now: Instant, number: u32) {
-        let Some(place) = self.waiting.iter().position(|(asked, _)| *asked == number) else { return };
+        let Ok(place) = self.waiting.binary_search_by_key(&number, |(asked, _)| *asked) else { return };
         let Some((_, asked)) = self.waiting.drain(..=place).next_back() else { return };
         let sample = now.saturating_duration_since(asked);
         self.smoothed = Some(self.smoothed.map_or(sample, |before| (before * 3 + sample) / 4));

@@ -19,6 +19,8 @@ use crate::{Track, TrackClock, Uplink};
 const BEGINNING: i64 = 600 * SECOND;
 /// A track that starts anew so soon after the other one belongs to the same publisher session.
 const JOIN: Duration = Duration::from_secs(5);
+/// A track whose newest packet is older has paused.
+const FLOWS: i64 = SECOND;
 /// Over so long the quickest packet decides where a track lies.
 const WINDOW: Duration = Duration::from_secs(2);
 /// Sender reports and shared zero points that disagree with the arrival times by more than this are wrong.
@@ -328,14 +330,19 @@ impl Timeline {
         Some(Session { began: at, presentation, ..session })
     }
 
-    /// Opens a session: the timeline goes on where the common clock has got to, and not before what readers have. Where the last
-    /// session had got to says less: a publisher that came with a backlog was ahead of the clock, and with the next backlog
+    /// Opens a session. What flows says where it belongs. After a pause the timeline goes on where the common clock has got to,
+    /// and not before what readers have: a publisher that came with a backlog was ahead of the clock, and with the next backlog
     /// would be twice as far.
     fn open(&mut self, number: u64, now: Instant) -> i64 {
-        let newest = |line: &Line| line.last.map(|(ring, _)| nanoseconds(ring, line.rate) + line.skew);
-        let newest = self.lines.iter().filter_map(newest).max();
+        let newest = |line: &Line| {
+            let (ring, arrival) = line.last?;
+            Some((nanoseconds(ring, line.rate) + line.skew, since(now, arrival)))
+        };
+        let newest = self.lines.iter().filter_map(newest);
+        let flows =
+            newest.clone().filter(|(_, passed)| *passed < FLOWS).map(|(time, passed)| time + passed).max();
         let due = self.at.map(|(at, presentation)| presentation + since(now, at));
-        let presentation = due.max(newest).unwrap_or(BEGINNING);
+        let presentation = flows.or(due).max(newest.map(|(time, _)| time).max()).unwrap_or(BEGINNING);
         self.session = Some(Session {
             number,
             began: now,

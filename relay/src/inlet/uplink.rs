@@ -4,8 +4,8 @@
 //! Any other says how long media takes at least, which is its quickest; how much later than at its quickest the media comes
 //! now is seen here, where its clock is followed. What an encoder needs at its best is not in that.
 //!
-//! All of it is about the line that [`TrackClock`](crate::TrackClock) tells readers: what is said here and what a viewer
-//! measures against the line add up to the whole.
+//! The delay is about the line that [`TrackClock`](crate::TrackClock) tells readers: what is said here and what a viewer
+//! measures against the line add up to the whole. The line follows slowly; how late media comes now is said beside it.
 
 use std::time::{Duration, Instant};
 
@@ -92,22 +92,22 @@ impl UplinkWatch {
         let least = self.least.filter(|(_, at)| is_fresh(now, *at)).map(|(delay, _)| delay);
         if let Some(captured) = self.captured.filter(|captured| is_fresh(now, captured.at)) {
             let least = least.unwrap_or_default();
-            return self.say(captured.before, least, UplinkBasis::Capture);
+            return say(captured.before, self.late, least, UplinkBasis::Capture);
         }
         let least = self.best.and_then(|best| best.least).filter(|_| least.is_some()).or(least)?;
         // The line may also be earlier than anything that comes now.
-        let late = self.best.map_or(0, |best| best.late);
-        let before = i64::try_from(least.as_nanos()).unwrap_or(i64::MAX).saturating_sub(late);
-        self.say(before, Duration::ZERO, UplinkBasis::Network)
+        let (best, late) = self.best.map_or((0, 0), |best| (best.late, self.late));
+        let before = i64::try_from(least.as_nanos()).unwrap_or(i64::MAX).saturating_sub(best);
+        say(before, late, Duration::ZERO, UplinkBasis::Network)
     }
+}
 
-    /// `before`: from the capture to the line, nanoseconds. `least`: not less.
-    fn say(&self, before: i64, least: Duration, basis: UplinkBasis) -> Option<Uplink> {
-        let duration = |nanoseconds: i64| Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
-        let delay = duration(before).max(least);
-        let on_arrival = duration(before.saturating_add(self.late)).max(least);
-        (delay.max(on_arrival) <= MOST).then_some(Uplink { delay, on_arrival, basis })
-    }
+/// `before`: from the capture to the line, `late`: from there until it came, nanoseconds. `least`: neither is less.
+fn say(before: i64, late: i64, least: Duration, basis: UplinkBasis) -> Option<Uplink> {
+    let duration =
+        |nanoseconds: i64| Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)).max(least);
+    let (delay, on_arrival) = (duration(before), duration(before.saturating_add(late)));
+    (delay.max(on_arrival) <= MOST).then_some(Uplink { delay, on_arrival, basis })
 }
 
 fn is_fresh(now: Instant, at: Instant) -> bool {
@@ -131,6 +131,10 @@ mod tests {
     fn ms(uplink: Option<Uplink>) -> (u128, UplinkBasis) {
         let uplink = uplink.unwrap();
         ((uplink.delay.as_micros() + 500) / 1_000, uplink.basis)
+    }
+
+    fn arrival(uplink: Option<Uplink>) -> u128 {
+        uplink.unwrap().on_arrival.as_millis()
     }
 
     #[test]
@@ -161,12 +165,28 @@ mod tests {
         watch.captured(begin, 90 * MS, true);
         watch.captured(begin, 70 * MS, false);
         assert_eq!(ms(watch.look(begin)), (90, UplinkBasis::Capture));
+        watch.came(begin, 30 * MS);
+        assert_eq!(arrival(watch.look(begin)), 120);
         watch.moved(5 * MS);
-        assert_eq!(ms(watch.look(begin)).0, 95);
+        assert_eq!((ms(watch.look(begin)).0, arrival(watch.look(begin))), (95, 120));
         watch.captured(begin, -3 * MS, true);
         assert_eq!(ms(watch.look(begin)).0, 20);
         watch.begin();
         assert_eq!(ms(watch.look(begin)), (20, UplinkBasis::Network));
+        assert_eq!(arrival(watch.look(begin)), 20);
+    }
+
+    #[test]
+    fn media_ahead_of_the_line_is_here_sooner() {
+        let (mut watch, begin) = (UplinkWatch::default(), Instant::now());
+        watch.came(begin, -1_200 * MS);
+        watch.least(begin, Duration::from_millis(20));
+        // What was quickest before the first round trip says nothing.
+        assert_eq!((ms(watch.look(begin)).0, arrival(watch.look(begin))), (20, 20));
+        watch.came(begin, -1_200 * MS);
+        assert_eq!((ms(watch.look(begin)).0, arrival(watch.look(begin))), (1_220, 20));
+        watch.came(begin, -1_190 * MS);
+        assert_eq!((ms(watch.look(begin)).0, arrival(watch.look(begin))), (1_220, 30));
     }
 
     #[test]

@@ -56,7 +56,9 @@ const SLICE_TURNS: usize = 64;
 const SLOW_EVERY: Duration = Duration::from_secs(1);
 /// Streams that ended a moment ago: a session may still be on its way to them.
 const ENDED_REMEMBERED: usize = 64;
-/// Whatever a viewer waits for until it is connected goes so often: single packets of which one lost costs 50 to 150 ms.
+/// Whatever a viewer waits for until it is connected goes so often: single packets of which one lost costs 50 to 150 ms. They
+/// go to who knows the session's password, at an address that it can forge, as with every ICE agent (RFC 8445 section 19.5.1):
+/// twice as much then, for as long as one session may take to connect.
 const HANDSHAKE_COPIES: usize = 2;
 
 /// A keyframe that came so long ago is no good start for a joiner.

@@ -118,7 +118,7 @@ function figuresOf(before: PlaybackStats, now: PlaybackStats, clock: ClockOffset
   return {
     delayMs,
     delaySource,
-    // What is left of the whole, so that the parts add up to it: what the server says is about its reports alone.
+    // What is left of the whole, so that the parts add up to it: `delay_ms` is about the server's reports alone.
     uplinkMs: uplink && delaySource !== "parts" && delayMs !== null && parts !== null ? Math.max(0, delayMs - parts) : (uplink?.arrival_ms ?? null),
     uplinkBasis: uplink?.basis ?? null,
     networkMs,

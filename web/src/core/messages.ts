@@ -81,7 +81,8 @@ export type ClockAnswer = {
 export type Uplink = {
   /** What a viewer adds to what it measures against the sender reports. Milliseconds, at most 60000. */
   delay_ms: number,
-  /** What the newest media took until it got to the server: for a viewer that does not go by the sender reports. Milliseconds. */
+  /** What the quickest media of the last seconds took until it got to the server: for a viewer that does not go by the sender
+   * reports. Milliseconds, at most 60000. */
   arrival_ms: number,
   /** What is in them. */
   basis: UplinkBasis,
