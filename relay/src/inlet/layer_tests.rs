@@ -111,6 +111,9 @@ fn a_layer_that_begins_late_or_anew_disturbs_nobody() {
     world.inlet.allocated_again(world.now, &described(&[("b", 98)]));
     let mut publisher = Publisher::new(5000, 0x100);
     world.play(&mut publisher, Duration::from_secs(8));
+    // A queue builds up on the way, and the clock has not followed.
+    world.wait(ms(150));
+    world.play(&mut publisher, ms(400));
     let clock = world.clocks[Track::Video.index()].unwrap();
     for ssrc in [0x900, 0xa00] {
         let mut layer = layer_of(&publisher, ssrc, 98, ssrc.wrapping_mul(7_777_777));

@@ -323,16 +323,17 @@ impl Timeline {
     /// For a further layer: the session of the picture that flows. Publishers begin large layers late, stop them and
     /// begin them anew while the others go on.
     fn session_of_picture(&self, track: Track, now: Instant) -> Option<Session> {
-        let run = self.lines[Track::Video.index()].run.as_ref().filter(|_| is_layer(track))?;
+        let line = &self.lines[Track::Video.index()];
+        let run = line.run.as_ref().filter(|_| is_layer(track))?;
         let flows = now.saturating_duration_since(run.newest_at) < WINDOW;
-        let (at, presentation) = self.at?;
         let session = self.session.filter(|session| flows && session.number == run.session)?;
-        Some(Session { began: at, presentation, ..session })
+        let presentation = line.presentation(run, run.newest);
+        Some(Session { began: run.newest_at, presentation, ..session })
     }
 
     /// Opens a session. What flows says where it belongs. After a pause the timeline goes on where the common clock has got to,
-    /// and not before what readers have: a publisher that came with a backlog was ahead of the clock, and with the next backlog
-    /// would be twice as far.
+    /// not where the last session had (a publisher with a backlog was ahead of the clock, and with the next one would be twice
+    /// as far), and not before what readers have.
     fn open(&mut self, number: u64, now: Instant) -> i64 {
         let newest = |line: &Line| {
             let (ring, arrival) = line.last?;
@@ -342,7 +343,8 @@ impl Timeline {
         let flows =
             newest.clone().filter(|(_, passed)| *passed < FLOWS).map(|(time, passed)| time + passed).max();
         let due = self.at.map(|(at, presentation)| presentation + since(now, at));
-        let presentation = flows.or(due).max(newest.map(|(time, _)| time).max()).unwrap_or(BEGINNING);
+        let after_a_pause = due.max(newest.map(|(time, _)| time).max());
+        let presentation = flows.or(after_a_pause).unwrap_or(BEGINNING);
         self.session = Some(Session {
             number,
             began: now,
