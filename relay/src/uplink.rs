@@ -9,8 +9,8 @@ use serde::Serialize;
 pub struct Uplink {
     /// What has to be added to what a viewer measures against the sender reports.
     pub delay: Duration,
-    /// What the quickest media of the last seconds took until it got here. After a publisher came back with a backlog, or while a queue on its way
-    /// grows or empties, that is another figure: the clock of the sender reports follows slowly.
+    /// What the quickest media of the last seconds took until it got here. After a publisher came back with a backlog, or
+    /// while a queue on its way grows or empties, that is another figure: the clock of the sender reports follows slowly.
     pub on_arrival: Duration,
     /// What is in them.
     pub basis: UplinkBasis,

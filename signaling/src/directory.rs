@@ -16,7 +16,7 @@ use crate::{
     backend::Backend,
     messages::{
         ChannelState, Layer, LayerEntry, StateChange, StreamEntry, StreamsDocument, TrackEntry, TrackKind,
-        Uplink, UplinkBasis, WarningEntry,
+        Uplink, UplinkBasis, WarningEntry, milliseconds,
     },
 };
 
@@ -185,10 +185,9 @@ fn entry(stream: StreamSnapshot) -> StreamEntry {
 
 /// As viewers are told.
 pub(crate) fn uplink(uplink: heliograph_relay::Uplink) -> Uplink {
-    let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
     Uplink {
-        delay_ms: millis(uplink.delay),
-        arrival_ms: millis(uplink.on_arrival),
+        delay_ms: milliseconds(uplink.delay),
+        arrival_ms: milliseconds(uplink.on_arrival),
         basis: match uplink.basis {
             heliograph_relay::UplinkBasis::Capture => UplinkBasis::Capture,
             heliograph_relay::UplinkBasis::Network => UplinkBasis::Network,

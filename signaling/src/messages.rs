@@ -3,9 +3,16 @@
 //! The TypeScript twin, `web/src/core/messages.ts`, is generated from these types by a test; `docs/messages.md`
 //! explains each of them with an example. Numbers carry their unit in their name.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 #[cfg(test)]
 use ts_rs::TS;
+
+/// As numbers on the wire: whole milliseconds, as many as fit.
+pub(crate) fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
 
 /// A WebSocket text frame from the server to a viewer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

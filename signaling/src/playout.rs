@@ -6,7 +6,7 @@ use heliograph_relay::PlayoutDelay;
 
 use crate::{
     backend::Viewer,
-    messages::{PlayoutRange, PlayoutWish},
+    messages::{PlayoutRange, PlayoutWish, milliseconds},
     query::first,
 };
 
@@ -45,7 +45,6 @@ pub(crate) fn asked(pairs: &[(String, String)]) -> Result<Option<PlayoutDelay>, 
 /// Passes a wish on; the answer is what is in force.
 pub(crate) fn apply(viewer: &mut dyn Viewer, wish: Option<PlayoutDelay>) -> PlayoutRange {
     let (granted, limit) = viewer.set_playout(wish);
-    let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     PlayoutRange {
         min_ms: milliseconds(granted.min()),
         max_ms: milliseconds(granted.max()),

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::uplink::health::smoothed_round_trip;
+
 /// Watches acknowledgements and their answers.
 #[derive(Debug, Default)]
 pub(super) struct RoundTrip {
@@ -31,7 +33,7 @@ impl RoundTrip {
         let Ok(place) = self.waiting.binary_search_by_key(&number, |(asked, _)| *asked) else { return };
         let Some((_, asked)) = self.waiting.drain(..=place).next_back() else { return };
         let sample = now.saturating_duration_since(asked);
-        self.smoothed = Some(self.smoothed.map_or(sample, |before| (before * 3 + sample) / 4));
+        self.smoothed = Some(smoothed_round_trip(self.smoothed, sample));
     }
 
     /// The last ones, smoothed; `None` before the first.
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_caller_costs_no_more_and_more_memory() {
+    fn a_silent_caller_takes_no_more_and_more_memory() {
         let mut trip = RoundTrip::default();
         let now = Instant::now();
         for number in 0..10_000 {

@@ -9,6 +9,11 @@ use heliograph_media::{Bitrate, ClockRate};
 
 use super::reorder::ReorderCounts;
 
+/// The round trip after another sample of it.
+pub(crate) fn smoothed_round_trip(before: Option<Duration>, sample: Duration) -> Duration {
+    before.map_or(sample, |before| (before * 3 + sample) / 4)
+}
+
 /// How one medium is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TrackHealth {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use heliograph_media::{Bitrate, Ssrc, rtcp};
 
@@ -21,11 +21,17 @@ fn uplink(world: &World) -> Uplink {
     uplink.unwrap()
 }
 
-/// How late the newest picture came, as readers measure it, and the way to the server on top of it.
-fn whole(world: &World) -> Duration {
+/// When the newest picture came, and when it is due by the clock that readers have.
+fn newest(world: &World) -> (Instant, Instant) {
     let newest = world.newest(Track::Video);
     let due = world.clocks[Track::Video.index()].unwrap().instant_of(newest.timestamp).unwrap();
-    newest.arrival + uplink(world).delay - due
+    (newest.arrival, due)
+}
+
+/// How late the newest picture came, as readers measure it, and the way to the server on top of it.
+fn whole(world: &World) -> Duration {
+    let (arrival, due) = newest(world);
+    arrival + uplink(world).delay - due
 }
 
 #[track_caller]
@@ -79,9 +85,8 @@ fn a_backlog_at_each_return_is_no_way_of_the_newest_media_and_does_not_add_up() 
             say(&mut world, &publisher, |out| rtcp::write_least_delay(out, Ssrc(0), ms(20)));
             world.play(&mut publisher, ms(1_000));
         }
-        let newest = world.newest(Track::Video);
-        let due = world.clocks[Track::Video.index()].unwrap().instant_of(newest.timestamp).unwrap();
-        let ahead = due.saturating_duration_since(newest.arrival);
+        let (arrival, due) = newest(&world);
+        let ahead = due.saturating_duration_since(arrival);
         // The clock of the first session may leap before anybody goes by it.
         assert!(ahead <= if session == 0 { ms(8) } else { ms(1_000) }, "{ahead:?} in session {session}");
         near(whole(&world), ms(20));

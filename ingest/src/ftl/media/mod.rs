@@ -36,6 +36,7 @@ pub use health::MediaHealth;
 
 use super::control::Announcement;
 use crate::uplink::{
+    health::smoothed_round_trip,
     reorder::{Arrival, Patience},
     sync::SessionClock,
 };
@@ -308,7 +309,7 @@ impl MediaSession {
     }
 
     fn on_round_trip(&mut self, sample: Duration) {
-        let smoothed = self.health.round_trip.map_or(sample, |before| (before * 3 + sample) / 4);
+        let smoothed = smoothed_round_trip(self.health.round_trip, sample);
         self.health.round_trip = Some(smoothed);
         self.patience = Patience::new(self.hold, Some(smoothed));
     }

@@ -33,6 +33,7 @@ use heliograph_media::{
 use crate::uplink::{
     TrackHealth,
     capture::CaptureClock,
+    health::smoothed_round_trip,
     reorder::{Arrival, Patience, REORDER_TIME},
     sync::SessionClock,
 };
@@ -367,7 +368,7 @@ impl Reception {
 
     fn on_round_trip(&mut self, sample: Duration) {
         self.capture.on_round_trip(sample);
-        let smoothed = self.health.round_trip.map_or(sample, |before| (before * 3 + sample) / 4);
+        let smoothed = smoothed_round_trip(self.health.round_trip, sample);
         self.health.round_trip = Some(smoothed);
         self.patience = Patience::new(self.hold, Some(smoothed));
     }
